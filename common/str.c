@@ -1,0 +1,139 @@
+#include "common/str.h"
+
+#include <string.h>
+
+struct th_str th_str(const char *text)
+{
+    return (struct th_str){text, text ? strlen(text) : 0};
+}
+
+bool th_str_eq(struct th_str a, struct th_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+int th_str_cmp(struct th_str a, struct th_str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+
+    return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+bool th_str_starts(struct th_str s, struct th_str prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+struct th_str th_str_trim(struct th_str s)
+{
+    while (s.n && is_space(s.p[s.n - 1]))
+        s.n--;
+    while (s.n && is_space(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    return s;
+}
+
+bool th_str_cut(struct th_str s, char separator, struct th_str *head, struct th_str *tail)
+{
+    const char *at = s.n ? memchr(s.p, separator, s.n) : NULL;
+
+    if (!at) {
+        *head = s;
+        *tail = (struct th_str){NULL, 0};
+        return false;
+    }
+    size_t before = (size_t)(at - s.p);
+    *head = (struct th_str){s.p, before};
+    *tail = (struct th_str){at + 1, s.n - before - 1};
+    return true;
+}
+
+bool th_str_int(struct th_str s, int64_t min, int64_t max, int64_t *out)
+{
+    bool is_negative = s.n && s.p[0] == '-';
+    size_t i = is_negative ? 1 : 0;
+    int64_t value = 0;
+
+    if (i == s.n)
+        return false;
+    for (; i < s.n; i++) {
+        int digit = s.p[i] - '0';
+        if (digit < 0 || digit > 9)
+            return false;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, digit, &value)) /* negative: INT64_MIN fits */
+            return false;
+    }
+    if (!is_negative && __builtin_sub_overflow(0, value, &value))
+        return false;
+    if (value < min || value > max)
+        return false;
+    *out = value;
+    return true;
+}
+
+/* Length of the sequence that lead begins, 0 if none may; *low and *high bound its second byte
+ * (RFC 3629, section 4). */
+static size_t utf8_sequence(unsigned char lead, unsigned char *low, unsigned char *high)
+{
+    *low = 0x80;
+    *high = 0xbf;
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return 2;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        *low = lead == 0xe0 ? 0xa0 : 0x80;
+        *high = lead == 0xed ? 0x9f : 0xbf;
+        return 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        *low = lead == 0xf0 ? 0x90 : 0x80;
+        *high = lead == 0xf4 ? 0x8f : 0xbf;
+        return 4;
+    }
+    return 0;
+}
+
+bool th_str_is_utf8(struct th_str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t i = 0;
+
+    while (i < s.n) {
+        unsigned char low;
+        unsigned char high;
+        size_t n = utf8_sequence(p[i], &low, &high);
+
+        if (n == 0 || n > s.n - i)
+            return false;
+        for (size_t k = 1; k < n; k++) {
+            if (p[i + k] < low || p[i + k] > high)
+                return false;
+            low = 0x80;
+            high = 0xbf;
+        }
+        i += n;
+    }
+    return true;
+}
+
+bool th_str_eq_secret(struct th_str a, struct th_str b)
+{
+    if (a.n != b.n)
+        return false;
+    unsigned char difference = 0;
+    for (size_t i = 0; i < a.n; i++)
+        difference |= (unsigned char)(a.p[i] ^ b.p[i]);
+    /* The compiler must not turn the loop into an early exit. */
+    __asm__ volatile("" : "+r"(difference));
+    return difference == 0;
+}

@@ -1,0 +1,42 @@
+# packages.sh - which Debian packages are needed for what, and how to get those that are missing.
+# Sourced by deploy/up and tests/run.
+
+packages_build=(
+    gcc libc6-dev cmake ninja-build pkg-config
+    libcurl4-openssl-dev libjansson-dev liblz4-dev libmicrohttpd-dev libpq-dev librdkafka-dev
+    libssl-dev uthash-dev
+)
+packages_run=(ca-certificates postgresql-15 postgresql-client-15 tzdata)
+packages_test=(
+    "${packages_run[@]}"
+    clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev curl
+)
+
+# install_packages NAME...: installs those that are missing; says what to do where it may not.
+install_packages() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed ||
+            missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            echo "These packages are missing and need root: sudo apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo -n)
+    fi
+    echo "installing ${missing[*]}" >&2
+    "${as_root[@]}" apt-get update -qq >&2
+    # postgresql-common would otherwise create and start a cluster that nobody asked for.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        "${as_root[@]}" mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' |
+            "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
