@@ -1,0 +1,255 @@
+/* log.h - the partitioned log: topics, keyed append, slots that are fenced, transactions, readers.
+ *
+ * Each driver (memory, Postgres) keeps these promises, and one conformance suite holds them all
+ * to it:
+ *
+ * - Order. Within a partition offsets begin at 0 and have no gaps. Whoever sees offset n sees
+ *   every smaller one.
+ * - Durability. What th_log_append or a commit reported as done survives kill -9 and power loss
+ *   (memory: survives as long as the struct th_log).
+ * - Atomicity. A slot's transaction is its outputs and its cursor: both, or neither.
+ * - Fencing. A slot has at most one session that can commit: opening one ends every older one,
+ *   even one that lives in a frozen process or whose commit is in flight.
+ * - No doubt. The outcome of a commit is COMMITTED, ABORTED or FENCED; where the answer was lost
+ *   the driver asks the log before it says which.
+ *
+ * Threads: a struct th_log may be shared. Sessions, readers and listeners belong to one thread
+ * each. Nothing calls back.
+ */
+#ifndef TELEHUB_COMMON_EVENTLOG_LOG_H
+#define TELEHUB_COMMON_EVENTLOG_LOG_H
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/eventlog/topic.h"
+
+#define LOG_RECORD_SIZE_MAX (900 * 1024) /* key and value, bytes */
+#define LOG_KEY_SIZE_MAX    512
+#define LOG_PARTITIONS_MAX  1024
+#define LOG_SLOTS_MAX       64
+#define LOG_NOTE_SIZE_MAX   4096 /* a cursor's note; Kafka's offset metadata hold no more */
+
+struct th_log;
+struct th_log_session;
+struct th_log_reader;
+struct th_log_listener;
+
+/* Who reads the log under a cursor of its own. Numbers stay for ever. */
+enum log_app {
+    LOG_APP_CAMPAIGN = 1,
+    LOG_APP_RETRY = 2,
+    LOG_APP_DISPATCH = 3,
+    LOG_APP_MATERIALIZE = 4, /* its cursors lie with its views, not here */
+};
+
+struct log_place {
+    enum topic topic;
+    int part;
+    int64_t offset;
+};
+
+/* A record to be written. Bytes are borrowed for the call. */
+struct log_output {
+    enum topic topic;
+    int part; /* TOPIC_BY_LANE: the lane's partition. Otherwise -1: computed from the key. */
+    struct th_str key;
+    struct th_str value;
+};
+
+/* A record as read. Bytes live in the arena that the reader was given. */
+struct log_record {
+    struct log_place place;
+    int64_t at_us; /* UTC, when it was appended */
+    struct th_str key;
+    struct th_str value;
+};
+
+struct log_records {
+    struct log_record *at;
+    size_t n;
+};
+
+/* --- the log as a whole ---------------------------------------------------------------- */
+
+/* Partitions of a topic; 1 for reference topics. */
+int th_log_partitions(const struct th_log *log, enum topic topic);
+
+/* Identity of this log, 36 characters; a copy has another. Valid as long as the log is open. */
+const char *th_log_id(const struct th_log *log);
+
+/* Append n records in one transaction. When it returns TH_OK all of them are durable, and
+ * out_places (n entries, may be NULL) tells where they lie.
+ *
+ * Errors: TH_INVALID      a record is too large, or a lane topic came without a partition
+ *         TH_UNAVAILABLE  not acknowledged; it may have been stored all the same
+ *         TH_FULL         the log refuses writes (disk) */
+TH_MUST_USE
+enum th_code th_log_append(struct th_log *log, const struct log_output *outputs, size_t n,
+                           struct log_place *out_places, struct th_err *err);
+
+/* The offset that the next record of the partition will get. */
+TH_MUST_USE
+enum th_code th_log_end(struct th_log *log, enum topic topic, int part, int64_t *out_end,
+                        struct th_err *err);
+
+void th_log_close(struct th_log *log);
+
+/* --- ingest: append at most once per idempotency key -------------------------------------- */
+
+#define LOG_IDEM_KEY_MAX 128
+
+enum log_claim_outcome {
+    LOG_CLAIM_STORED,   /* the key was new: the records are durable, the answer is kept */
+    LOG_CLAIM_REPLAYED, /* key and fingerprint seen before: nothing appended, answer given again */
+    LOG_CLAIM_MISMATCH, /* key seen with another fingerprint: nothing appended */
+};
+
+/* One request: its records are appended, and its answer remembered, in one transaction. */
+struct log_claim {
+    struct th_str tenant; /* (tenant, route, key) is unique for 48 h */
+    struct th_str route;
+    struct th_str key;       /* n == 0: no idempotency asked for; the records are simply appended */
+    uint8_t fingerprint[32]; /* SHA-256 of the body */
+    int status;              /* HTTP status and body to give now and again */
+    struct th_str body;
+    const struct log_output *outputs;
+    size_t outputs_n;
+
+    /* Results; bytes live in the arena. */
+    enum log_claim_outcome outcome;
+    int replayed_status;
+    struct th_str replayed_body;
+    struct log_place *places; /* outputs_n entries when stored */
+};
+
+/* Many requests in one transaction. Of two claims of one key in one call the first wins.
+ * Errors: as th_log_append; then nothing is known of any of them. */
+TH_MUST_USE
+enum th_code th_log_ingest(struct th_log *log, struct log_claim *claims, size_t n,
+                           struct th_arena *arena, struct th_err *err);
+
+/* --- readers ------------------------------------------------------------------------------ */
+
+/* Read from each place on. Reads committed records only, never past a gap. */
+TH_MUST_USE
+enum th_code th_log_reader_open(struct th_log *log, const struct log_place *from, size_t n,
+                                struct th_log_reader **out_reader, struct th_err *err);
+
+/* What is there now, at most about bytes_max (at least one record if there is any), in order per
+ * partition, partitions interleaved; *out is empty when nothing new is there. Does not wait. The
+ * reader moves on past what it returned.
+ *
+ * Errors: TH_UNAVAILABLE; TH_CORRUPT (checksum, or a gap: stop and alarm); TH_NOMEM. After an
+ * error the reader stands where it stood. */
+TH_MUST_USE
+enum th_code th_log_reader_read(struct th_log_reader *reader, size_t bytes_max,
+                                struct th_arena *arena, struct log_records *out,
+                                struct th_err *err);
+
+/* Stand at another offset of a partition that the reader was opened with. */
+void th_log_reader_seek(struct th_log_reader *reader, struct log_place place);
+
+void th_log_reader_close(struct th_log_reader *reader);
+
+/* --- listeners: a hint that there may be something new ------------------------------------- */
+
+/* topics: bit t set for topic t. A hint can be lost: poll also, every 250 ms to 2 s. */
+TH_MUST_USE
+enum th_code th_log_listener_open(struct th_log *log, uint32_t topics,
+                                  struct th_log_listener **out_listener, struct th_err *err);
+
+/* For epoll; readable when one of the topics may have grown. */
+int th_log_listener_fd(const struct th_log_listener *listener);
+
+/* Make it unreadable again; call before reading. */
+void th_log_listener_clear(struct th_log_listener *listener);
+
+void th_log_listener_close(struct th_log_listener *listener);
+
+/* --- slots: sessions that own, and commit --------------------------------------------------- */
+
+/* Where a slot's reading of one partition stands: next is the first offset not settled; note is
+ * the owner's own (dispatch keeps there a bitmap of what is settled beyond it). */
+struct log_cursor {
+    struct log_place next;
+    struct th_str note;
+};
+
+struct log_txn {
+    const struct log_output *outputs;
+    size_t outputs_n;
+    const struct log_cursor *cursors; /* whole: every partition that the slot reads */
+    size_t cursors_n;
+};
+
+enum log_commit {
+    LOG_COMMIT_PENDING,
+    LOG_COMMITTED, /* durable */
+    LOG_ABORTED,   /* nothing happened; the same transaction may be started again */
+    LOG_FENCED,    /* somebody else owns the slot: close the session, drop all state */
+};
+
+/* Become the owner of a slot: fences every earlier session and waits for a commit of theirs that
+ * is in flight. On one host a previous owner that is another live process is killed first, unless
+ * it released the slot.
+ *
+ * Errors: TH_CONFLICT     a live owner holds it and could not be ended; try later
+ *         TH_UNAVAILABLE  the log cannot be reached */
+TH_MUST_USE
+enum th_code th_log_session_open(struct th_log *log, enum log_app app, int slot,
+                                 struct th_log_session **out_session, struct th_err *err);
+
+/* 64 random bits, new at each opening. */
+uint64_t th_log_session_nonce(const struct th_log_session *session);
+
+/* The number that the next transaction will carry; goes on across sessions, without holes. */
+uint64_t th_log_session_next_seq(const struct th_log_session *session);
+
+/* What the last commit of this slot left; *out_n is 0 if it never committed. Valid until the next
+ * commit. */
+void th_log_session_cursors(const struct th_log_session *session,
+                            const struct log_cursor **out_cursors, size_t *out_n);
+
+/* Send one transaction off. One at a time: the one before must have been polled to its end. The
+ * txn is copied; it may be freed when this returns.
+ * Errors: TH_INVALID (a record too large), TH_NOMEM. Everything else is an outcome. */
+TH_MUST_USE
+enum th_code th_log_commit_start(struct th_log_session *session, const struct log_txn *txn,
+                                 struct th_err *err);
+
+/* For epoll; readable when th_log_commit_poll may have news. May change after a poll. */
+int th_log_session_fd(const struct th_log_session *session);
+
+/* Does not wait, but for the resolution of a commit whose answer was lost (bounded, seconds).
+ * out_places (may be NULL): outputs_n entries on COMMITTED. *out_is_answered is false when
+ * COMMITTED was found only by asking: such a commit grants no permission to act, what it
+ * announced is known not to have been done. err says why on ABORTED and FENCED. */
+enum log_commit th_log_commit_poll(struct th_log_session *session, struct log_place *out_places,
+                                   bool *out_is_answered, struct th_err *err);
+
+/* release: mark the slot as given up, so that the next owner need not kill this process. */
+void th_log_session_close(struct th_log_session *session, bool release);
+
+/* --- snapshots: a cache of a slot's state, never the truth ------------------------------------ */
+
+struct log_snapshot {
+    int part;
+    int piece;           /* a hash range of the keys */
+    int64_t upto_offset; /* of the app's own topic: events below it are folded in */
+    int fold_version;
+    struct th_str body;
+};
+
+/* Replaces older ones of the same piece (two are kept). */
+TH_MUST_USE
+enum th_code th_log_snapshot_put(struct th_log *log, enum log_app app,
+                                 const struct log_snapshot *snapshot, struct th_err *err);
+
+/* The newest intact snapshot of each piece of one partition with that fold_version; damaged ones
+ * are left out. */
+TH_MUST_USE
+enum th_code th_log_snapshot_get(struct th_log *log, enum log_app app, int part, int fold_version,
+                                 struct th_arena *arena, struct log_snapshot **out_snapshots,
+                                 size_t *out_n, struct th_err *err);
+
+#endif
