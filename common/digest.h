@@ -1,0 +1,25 @@
+/* digest.h - SHA-256 and keyed hashes, by OpenSSL (target th_ids).
+ *
+ * Any thread. When OpenSSL has no memory or no such algorithm the process ends: there is no
+ * answer that a caller could go on with.
+ */
+#ifndef TELEHUB_COMMON_DIGEST_H
+#define TELEHUB_COMMON_DIGEST_H
+
+#include "common/str.h"
+
+#define TH_SHA256_SIZE 32
+#define TH_SHA1_SIZE   20
+
+void th_sha256(struct th_str bytes, uint8_t out_digest[TH_SHA256_SIZE]);
+
+/* Of a list, each part preceded by its length (32 bits, big endian), so that parts cannot run
+ * into each other: ("ab", "c") and ("a", "bc") differ. Each part < 4 GiB. */
+void th_sha256_parts(const struct th_str *parts, size_t count, uint8_t out_digest[TH_SHA256_SIZE]);
+
+void th_hmac_sha256(struct th_str key, struct th_str bytes, uint8_t out_mac[TH_SHA256_SIZE]);
+
+/* For providers that sign so (Twilio). */
+void th_hmac_sha1(struct th_str key, struct th_str bytes, uint8_t out_mac[TH_SHA1_SIZE]);
+
+#endif
