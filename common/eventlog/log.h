@@ -23,11 +23,12 @@
 #include "common/err.h"
 #include "common/eventlog/topic.h"
 
-#define LOG_RECORD_SIZE_MAX (900 * 1024) /* key and value, bytes */
-#define LOG_KEY_SIZE_MAX    512
-#define LOG_PARTITIONS_MAX  1024
-#define LOG_SLOTS_MAX       64
-#define LOG_NOTE_SIZE_MAX   4096 /* a cursor's note; Kafka's offset metadata hold no more */
+#define LOG_RECORD_SIZE_MAX   (900 * 1024) /* key and value, bytes */
+#define LOG_KEY_SIZE_MAX      512
+#define LOG_PARTITIONS_MAX    1024
+#define LOG_SLOTS_MAX         64
+#define LOG_NOTE_SIZE_MAX     4096 /* a cursor's note; Kafka's offset metadata hold no more */
+#define LOG_SNAPSHOT_SIZE_MAX (64 * 1024 * 1024)
 
 struct th_log;
 struct th_log_session;
@@ -178,7 +179,7 @@ struct log_cursor {
 struct log_txn {
     const struct log_output *outputs;
     size_t outputs_n;
-    const struct log_cursor *cursors; /* whole: every partition that the slot reads */
+    const struct log_cursor *cursors; /* whole: every partition that the slot reads; at least one */
     size_t cursors_n;
 };
 
@@ -199,6 +200,17 @@ TH_MUST_USE
 enum th_code th_log_session_open(struct th_log *log, enum log_app app, int slot,
                                  struct th_log_session **out_session, struct th_err *err);
 
+/* Does this session know where its slot stood? Call it after opening, with every partition that
+ * the slot reads or writes as its own (offsets are ignored). The very first session of a slot has
+ * no cursors and finds them empty; later ones have cursors that lie within the log.
+ *
+ * Errors: TH_CORRUPT  no cursors although there are records (begun again, everybody would be
+ *                     called again), or a cursor beyond the end: stop and alarm
+ *         TH_UNAVAILABLE */
+TH_MUST_USE
+enum th_code th_log_session_check(const struct th_log_session *session,
+                                  const struct log_place *parts, size_t n, struct th_err *err);
+
 /* 64 random bits, new at each opening. */
 uint64_t th_log_session_nonce(const struct th_log_session *session);
 
@@ -212,7 +224,9 @@ void th_log_session_cursors(const struct th_log_session *session,
 
 /* Send one transaction off. One at a time: the one before must have been polled to its end. The
  * txn is copied; it may be freed when this returns.
- * Errors: TH_INVALID (a record too large), TH_NOMEM. Everything else is an outcome. */
+ * Not allowed after LOG_FENCED.
+ * Errors: TH_INVALID (as th_log_append; no cursor, or a partition's cursor twice), TH_NOMEM.
+ *         Everything else is an outcome. */
 TH_MUST_USE
 enum th_code th_log_commit_start(struct th_log_session *session, const struct log_txn *txn,
                                  struct th_err *err);
