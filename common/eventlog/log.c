@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "common/eventlog/log_driver.h"
 
@@ -71,7 +70,7 @@ static enum th_code check_output(const struct th_log *log, const struct log_outp
         return th_fail(err, TH_INVALID, "%s: a key of %zu bytes, at most %d",
                        topic_name(output->topic), output->key.n, LOG_KEY_SIZE_MAX);
     if (output->value.n > LOG_RECORD_SIZE_MAX - output->key.n)
-        return th_fail(err, TH_INVALID, "%s: a record of %zu bytes, at most %d",
+        return th_fail(err, TH_INVALID, "%s: a record of %zu bytes, at most %zu",
                        topic_name(output->topic), output->key.n + output->value.n,
                        LOG_RECORD_SIZE_MAX);
     return TH_OK;
@@ -131,7 +130,7 @@ static enum th_code check_claim(const struct th_log *log, const struct log_claim
         return th_fail(err, TH_INVALID, "a tenant or route of more than %d bytes",
                        LOG_KEY_SIZE_MAX);
     if (claim->body.n > LOG_RECORD_SIZE_MAX)
-        return th_fail(err, TH_INVALID, "an answer of %zu bytes, at most %d", claim->body.n,
+        return th_fail(err, TH_INVALID, "an answer of %zu bytes, at most %zu", claim->body.n,
                        LOG_RECORD_SIZE_MAX);
     return check_outputs(log, claim->outputs, claim->outputs_n, err);
 }
@@ -349,7 +348,7 @@ enum th_code th_log_snapshot_put(struct th_log *log, enum log_app app,
         return th_fail(err, TH_INVALID, "snapshot of partition %d piece %d up to %" PRId64,
                        snapshot->part, snapshot->piece, snapshot->upto_offset);
     if (snapshot->body.n > LOG_SNAPSHOT_SIZE_MAX)
-        return th_fail(err, TH_INVALID, "a snapshot of %zu bytes, at most %d", snapshot->body.n,
+        return th_fail(err, TH_INVALID, "a snapshot of %zu bytes, at most %zu", snapshot->body.n,
                        LOG_SNAPSHOT_SIZE_MAX);
     return log->ops->snapshot_put(log, app, snapshot, err);
 }

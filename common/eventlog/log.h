@@ -23,12 +23,12 @@
 #include "common/err.h"
 #include "common/eventlog/topic.h"
 
-#define LOG_RECORD_SIZE_MAX   (900 * 1024) /* key and value, bytes */
+#define LOG_RECORD_SIZE_MAX   ((size_t)900 * 1024) /* key and value, bytes */
 #define LOG_KEY_SIZE_MAX      512
 #define LOG_PARTITIONS_MAX    1024
 #define LOG_SLOTS_MAX         64
 #define LOG_NOTE_SIZE_MAX     4096 /* a cursor's note; Kafka's offset metadata hold no more */
-#define LOG_SNAPSHOT_SIZE_MAX (64 * 1024 * 1024)
+#define LOG_SNAPSHOT_SIZE_MAX ((size_t)64 * 1024 * 1024)
 
 struct th_log;
 struct th_log_session;

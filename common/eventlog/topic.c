@@ -1,8 +1,8 @@
 #include "common/eventlog/topic.h"
 
 #include <assert.h>
-#include <endian.h>
-#include <string.h>
+
+#include "common/hash.h"
 
 static const struct {
     const char *name;
@@ -45,34 +45,8 @@ bool topic_by_name(struct th_str name, enum topic *out_topic)
     return false;
 }
 
-/* Austin Appleby's MurmurHash2 with the seed that org.apache.kafka.common.utils.Utils.murmur2 has.
- */
-static uint32_t murmur2(struct th_str key)
-{
-    const uint32_t m = 0x5bd1e995;
-    const unsigned char *p = (const unsigned char *)key.p;
-    size_t n = key.n;
-    uint32_t h = 0x9747b28c ^ (uint32_t)n;
-
-    for (; n >= 4; n -= 4, p += 4) {
-        uint32_t k;
-        memcpy(&k, p, sizeof k);
-        k = le32toh(k) * m;
-        k ^= k >> 24;
-        h = (h * m) ^ (k * m);
-    }
-    if (n) {
-        for (size_t i = n; i-- > 0;)
-            h ^= (uint32_t)p[i] << (8 * i);
-        h *= m;
-    }
-    h ^= h >> 13;
-    h *= m;
-    return h ^ (h >> 15);
-}
-
 int topic_partition_of_key(struct th_str key, int partitions)
 {
     assert(partitions > 0);
-    return (int)((murmur2(key) & INT32_MAX) % (uint32_t)partitions);
+    return (int)th_partition(key, (uint32_t)partitions);
 }
