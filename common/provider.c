@@ -89,6 +89,6 @@ const char *provider_channel_text(enum provider_channel channel)
     case PROVIDER_CALL:
         return "call";
     }
-    assert(!"a mask is not a channel");
+    assert(false && "a mask is not a channel");
     return "";
 }
