@@ -1,0 +1,37 @@
+/* timers.h - when which entry wants attention: a heap that is rebuilt rather than repaired.
+ *
+ * A timer that no longer applies is not taken out: whoever pops it compares its due time with the
+ * entry's own and ignores what differs. Timers are derived from entries, so after a batch was
+ * undone they are cleared and added anew. Pure; one thread.
+ */
+#ifndef TELEHUB_COMMON_EVENTLOG_TIMERS_H
+#define TELEHUB_COMMON_EVENTLOG_TIMERS_H
+
+#include "common/ids.h"
+
+struct timer {
+    int64_t due_us;
+    struct th_id id;
+};
+
+/* Zero-initialise. A 4-ary heap. */
+struct timers {
+    struct timer *heap;
+    size_t n;
+    size_t cap;
+};
+
+void timers_fini(struct timers *timers);
+void timers_clear(struct timers *timers);
+
+/* Errors: TH_NOMEM */
+TH_MUST_USE
+enum th_code timers_add(struct timers *timers, int64_t due_us, struct th_id id);
+
+/* INT64_MAX: none. */
+int64_t timers_next_us(const struct timers *timers);
+
+/* The earliest one with due_us <= now_us, ties by id; false if none is due. */
+bool timers_pop(struct timers *timers, int64_t now_us, struct timer *out_timer);
+
+#endif
