@@ -7,7 +7,7 @@
 
 #include "common/arena.h"
 
-#define FORM_SIZE_MAX  (64 * 1024)
+#define FORM_SIZE_MAX  65536
 #define FORM_PAIRS_MAX 200
 
 struct form_pair {

@@ -12,8 +12,8 @@
 
 #define HTTP_HEADERS_MAX        8
 #define HTTP_URL_MAX            4096
-#define HTTP_BODY_MAX           (1024 * 1024)
-#define HTTP_REPLY_MAX          (256 * 1024) /* bytes of answer that are kept; more is an abort */
+#define HTTP_BODY_MAX           1048576
+#define HTTP_REPLY_MAX          262144 /* bytes of answer that are kept; more is an abort */
 #define HTTP_CONNECT_TIMEOUT_MS 5000
 #define HTTP_TIMEOUT_MS         15000
 #define HTTP_TIMEOUT_MAX_MS     30000
@@ -47,6 +47,15 @@ struct http_req {
     int32_t timeout_ms;         /* 0: HTTP_TIMEOUT_MS; at most HTTP_TIMEOUT_MAX_MS */
     bool fresh_connection;      /* never on a kept-alive one; requests without a body never are */
 };
+
+/* Does req keep the rules above? Pure; asks nothing of the network.
+ * Errors: TH_INVALID */
+TH_MUST_USE
+enum th_code http_req_check(const struct http_req *req, struct th_err *err);
+
+/* An http or https URL whose host is 127.0.0.0/8, ::1 or "localhost"; what such a URL says is not
+ * trusted to a name server. False for what is no URL. */
+bool http_url_is_loopback(struct th_str url);
 
 /* How far it came. */
 enum http_phase {

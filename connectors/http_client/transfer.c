@@ -1,0 +1,416 @@
+#include "connectors/http_client/transfer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define TRANSFER_MAGIC     0x74726678u
+#define ANSWER_HEADERS_MAX 65536  /* bytes, of all header lines together */
+#define UPLOAD_BUFFER_SIZE 16384L /* libcurl's least; it keeps one per easy handle */
+#define IDLE_MAX_S         20
+#define LOW_SPEED_S        10
+
+static struct transfer *checked(void *arg)
+{
+    struct transfer *transfer = arg;
+
+    assert(transfer && transfer->magic == TRANSFER_MAGIC);
+    return transfer;
+}
+
+struct transfer *transfer_of(CURL *easy)
+{
+    char *arg = NULL;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &arg);
+    return checked(arg);
+}
+
+/* Called when a connection stands and the header is about to leave, at every time that libcurl
+ * begins the request. It begins it again by itself on a connection that turned out dead; that is
+ * harmless only as long as no byte of the body was handed out, and never without a body. */
+static int on_begin(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+    struct transfer *transfer = checked(arg);
+    bool may_begin = transfer->body.n ? !transfer->is_body_requested : !transfer->is_begun;
+
+    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    if (!may_begin)
+        return CURL_PREREQFUNC_ABORT;
+    transfer->is_begun = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+static bool ask_permit(struct transfer *transfer)
+{
+    if (transfer->permit.may_send && !transfer->permit.may_send(transfer->permit.arg)) {
+        transfer->reply.is_refused = true;
+        return false;
+    }
+    transfer->is_body_requested = true;
+    return true;
+}
+
+static size_t on_read(char *room, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = checked(arg);
+
+    if (!transfer->is_body_requested && !ask_permit(transfer))
+        return CURL_READFUNC_ABORT;
+    size_t left = transfer->body.n - transfer->sent_size;
+    size_t n = size * count < left ? size * count : left;
+    /* libcurl stops at the size it was told. Asking on means that it sends a second time. */
+    if (n == 0)
+        return CURL_READFUNC_ABORT;
+    memcpy(room, transfer->body.p + transfer->sent_size, n);
+    transfer->sent_size += n;
+    return n;
+}
+
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+    (void)arg, (void)offset, (void)origin;
+    return CURL_SEEKFUNC_FAIL; /* rewinding is how libcurl sends twice */
+}
+
+static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = checked(arg);
+    size_t n = size * count;
+
+    if (n > HTTP_REPLY_MAX - transfer->answer.n)
+        return 0;
+    th_buf_add(&transfer->answer, (struct th_str){bytes, n});
+    return th_buf_status(&transfer->answer) == TH_OK ? n : 0;
+}
+
+/* Keep the value of line if its field has this name. */
+static bool keep_field(struct th_str line, const char *name, char *out_value, size_t size)
+{
+    struct th_str field;
+    struct th_str value;
+
+    if (!th_str_cut(line, ':', &field, &value) || field.n != strlen(name) ||
+        strncasecmp(field.p, name, field.n) != 0)
+        return false;
+    value = th_str_trim(value);
+    if (value.n >= size)
+        return false;
+    memcpy(out_value, value.p, value.n);
+    out_value[value.n] = '\0';
+    return true;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = checked(arg);
+    struct th_str line = {bytes, size * count};
+
+    transfer->header_size += line.n;
+    if (transfer->header_size > ANSWER_HEADERS_MAX)
+        return 0;
+    if (th_str_starts(line, TH_STR("HTTP/"))) { /* 1xx may stand before the answer itself */
+        transfer->has_retry_after = false;
+        transfer->date[0] = '\0';
+    }
+    if (keep_field(line, "Retry-After", transfer->retry_after, sizeof transfer->retry_after))
+        transfer->has_retry_after = true;
+    (void)keep_field(line, "Date", transfer->date, sizeof transfer->date);
+    return line.n;
+}
+
+/* Set an option of easy; failed keeps the first refusal. */
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        CURLcode set_code_ = curl_easy_setopt(easy, option, value);                                \
+        if (failed == CURLE_OK)                                                                    \
+            failed = set_code_;                                                                    \
+    } while (0)
+
+/* What is the same for every request. */
+static CURLcode set_once(struct transfer *transfer, const struct http_client_conf *conf)
+{
+    CURL *easy = transfer->easy;
+    CURLcode failed = CURLE_OK;
+
+    SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (conf->ca_file)
+        SET(CURLOPT_CAINFO, conf->ca_file);
+    SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    SET(CURLOPT_LOW_SPEED_TIME, (long)(conf->low_speed_s ? conf->low_speed_s : LOW_SPEED_S));
+    SET(CURLOPT_MAXAGE_CONN, (long)(conf->idle_max_s ? conf->idle_max_s : IDLE_MAX_S));
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_SIZE);
+    SET(CURLOPT_USERAGENT, "telehub");
+    SET(CURLOPT_PREREQFUNCTION, on_begin);
+    SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_READFUNCTION, on_read);
+    SET(CURLOPT_READDATA, transfer);
+    SET(CURLOPT_SEEKFUNCTION, on_seek);
+    SET(CURLOPT_SEEKDATA, transfer);
+    SET(CURLOPT_WRITEFUNCTION, on_answer);
+    SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, transfer);
+    return failed;
+}
+
+enum th_code transfer_new(const struct http_client_conf *conf, struct transfer **out_transfer,
+                          struct th_err *err)
+{
+    CURL *easy = curl_easy_init();
+    struct transfer *transfer = easy ? calloc(1, sizeof *transfer) : NULL;
+
+    if (!transfer) {
+        curl_easy_cleanup(easy);
+        return th_fail(err, TH_NOMEM, "HTTP transfer");
+    }
+    transfer->magic = TRANSFER_MAGIC;
+    transfer->easy = easy;
+    CURLcode code = set_once(transfer, conf);
+    if (code != CURLE_OK) {
+        transfer_free(transfer);
+        return th_fail(err, TH_IO, "libcurl refuses a setting: %s", curl_easy_strerror(code));
+    }
+    *out_transfer = transfer;
+    return TH_OK;
+}
+
+void transfer_free(struct transfer *transfer)
+{
+    if (!transfer)
+        return;
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    th_buf_fini(&transfer->content_type);
+    th_buf_fini(&transfer->body);
+    th_buf_fini(&transfer->answer);
+    free(transfer);
+}
+
+static bool add_header(struct transfer *transfer, struct th_str name, struct th_str value)
+{
+    struct th_buf line __attribute__((cleanup(th_buf_auto))) = {0};
+
+    th_buf_printf(&line, "%.*s: %.*s", TH_ARG(name), TH_ARG(value));
+    th_buf_add_char(&line, '\0');
+    if (th_buf_status(&line) != TH_OK)
+        return false;
+    struct curl_slist *longer = curl_slist_append(transfer->headers, line.p);
+    if (longer)
+        transfer->headers = longer;
+    return longer != NULL;
+}
+
+/* Most requests of a lane have the same few headers: they are kept from the one before. */
+static enum th_code load_headers(struct transfer *transfer, const struct http_req *req)
+{
+    if (transfer->headers && !transfer->has_own_headers && req->n_headers == 0 &&
+        th_str_eq(th_buf_str(&transfer->content_type), req->content_type))
+        return TH_OK;
+
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    transfer->has_own_headers = req->n_headers > 0;
+    th_buf_clear(&transfer->content_type);
+    th_buf_add(&transfer->content_type, req->content_type);
+    TH_TRY(th_buf_status(&transfer->content_type));
+    /* Without the empty one libcurl waits a second for "100 Continue" before a longer body. */
+    struct curl_slist *first = curl_slist_append(NULL, "Expect:");
+    if (!first)
+        return TH_NOMEM;
+    transfer->headers = first;
+    if (req->content_type.n && !add_header(transfer, TH_STR("Content-Type"), req->content_type))
+        return TH_NOMEM;
+    for (size_t i = 0; i < req->n_headers; i++) {
+        if (!add_header(transfer, req->headers[i].name, req->headers[i].value))
+            return TH_NOMEM;
+    }
+    return TH_OK;
+}
+
+/* Views end without a NUL, which libcurl wants; it keeps a copy of its own. */
+static CURLcode set_text(CURL *easy, CURLoption option, struct th_str s)
+{
+    char *text = strndup(s.p ? s.p : "", s.n);
+
+    if (!text)
+        return CURLE_OUT_OF_MEMORY;
+    CURLcode code = curl_easy_setopt(easy, option, text);
+    explicit_bzero(text, s.n); /* it may be a secret */
+    free(text);
+    return code;
+}
+
+static CURLcode load_credentials(CURL *easy, const struct http_req *req)
+{
+    CURLcode failed = CURLE_OK;
+
+    if (!req->user.n) {
+        SET(CURLOPT_USERNAME, NULL);
+        SET(CURLOPT_PASSWORD, NULL);
+        return failed;
+    }
+    failed = set_text(easy, CURLOPT_USERNAME, req->user);
+    return failed == CURLE_OK ? set_text(easy, CURLOPT_PASSWORD, req->secret) : failed;
+}
+
+static CURLcode load_method(CURL *easy, const struct http_req *req)
+{
+    CURLcode failed = CURLE_OK;
+
+    SET(CURLOPT_POSTFIELDS, NULL); /* makes it a POST, even so: comes first */
+    SET(CURLOPT_HTTPGET, 1L);      /* undoes what the request before chose */
+    SET(CURLOPT_CUSTOMREQUEST, NULL);
+    switch (req->method) {
+    case HTTP_GET:
+        break;
+    case HTTP_DELETE:
+        SET(CURLOPT_CUSTOMREQUEST, "DELETE");
+        break;
+    case HTTP_POST:
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.n);
+        if (!req->body.n)
+            SET(CURLOPT_POSTFIELDS, "");
+        break;
+    case HTTP_PUT:
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body.n);
+        break;
+    }
+    return failed;
+}
+
+static CURLcode load_destination(struct transfer *transfer, const struct http_req *req)
+{
+    CURL *easy = transfer->easy;
+    CURLcode failed = set_text(easy, CURLOPT_URL, req->url);
+    bool is_local = http_url_is_loopback(req->url);
+    bool is_fresh = req->fresh_connection || req->body.n == 0;
+
+    SET(CURLOPT_PROTOCOLS_STR, is_local ? "http,https" : "https");
+    SET(CURLOPT_NOPROXY, is_local ? "*" : NULL);
+    SET(CURLOPT_FRESH_CONNECT, is_fresh ? 1L : 0L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS,
+        (long)(req->connect_timeout_ms ? req->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_MS));
+    SET(CURLOPT_TIMEOUT_MS, (long)(req->timeout_ms ? req->timeout_ms : HTTP_TIMEOUT_MS));
+    SET(CURLOPT_HTTPHEADER, transfer->headers);
+    return failed;
+}
+#undef SET
+
+enum th_code transfer_load(struct transfer *transfer, const struct http_req *req,
+                           struct http_permit permit, uint64_t tag, struct th_err *err)
+{
+    th_buf_clear(&transfer->body);
+    th_buf_add(&transfer->body, req->body);
+    th_buf_clear(&transfer->answer);
+    transfer->tag = tag;
+    transfer->permit = permit;
+    transfer->sent_size = 0;
+    transfer->is_body_requested = false;
+    transfer->is_begun = false;
+    transfer->header_size = 0;
+    transfer->has_retry_after = false;
+    transfer->date[0] = '\0';
+    transfer->reply = (struct http_reply){.started_us = th_clock_realtime_us(&th_clock_real),
+                                          .retry_after_s = -1};
+    if (th_buf_status(&transfer->body) != TH_OK || load_headers(transfer, req) != TH_OK) {
+        transfer->has_own_headers = true; /* half made */
+        return th_fail(err, TH_NOMEM, "HTTP request");
+    }
+    CURLcode code = load_method(transfer->easy, req);
+    if (code == CURLE_OK)
+        code = load_destination(transfer, req);
+    if (code == CURLE_OK)
+        code = load_credentials(transfer->easy, req);
+    if (code != CURLE_OK)
+        return th_fail(err, code == CURLE_OUT_OF_MEMORY ? TH_NOMEM : TH_IO,
+                       "libcurl refuses the request: %s", curl_easy_strerror(code));
+    return TH_OK;
+}
+
+static enum http_phase phase_of(const struct transfer *transfer, CURLcode result)
+{
+    if (result == CURLE_OK)
+        return HTTP_COMPLETE;
+    if (transfer->header_size || transfer->answer.n)
+        return HTTP_ANSWERING;
+    if (transfer->is_body_requested)
+        return HTTP_BODY_REQUESTED;
+    return transfer->is_begun ? HTTP_CONNECTED : HTTP_NOT_STARTED;
+}
+
+/* Without the first byte of its body a request cannot be executed, though its header has left. */
+static bool may_have_left(const struct transfer *transfer)
+{
+    curl_off_t pretransfer_us = 0;
+
+    if (transfer->reply.is_refused)
+        return false;
+    if (transfer->body.n)
+        return transfer->is_body_requested;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    return transfer->is_begun || pretransfer_us > 0;
+}
+
+/* Retry-After is a number of seconds or a date (RFC 9110, section 10.2.3). A date is measured
+ * against the answer's own Date, since the peer's clock made both. */
+static int64_t retry_after_s(const struct transfer *transfer)
+{
+    int64_t seconds;
+
+    if (!transfer->has_retry_after)
+        return -1;
+    if (!th_str_int(th_str(transfer->retry_after), 0, INT64_MAX, &seconds)) {
+        time_t until = curl_getdate(transfer->retry_after, NULL);
+        time_t since = transfer->date[0] ? curl_getdate(transfer->date, NULL) : -1;
+        if (until == -1)
+            return -1;
+        if (since == -1)
+            since = (time_t)(transfer->reply.finished_us / TH_US_PER_SEC);
+        seconds = until > since ? until - since : 0;
+    }
+    return seconds < HTTP_RETRY_AFTER_MAX_S ? seconds : HTTP_RETRY_AFTER_MAX_S;
+}
+
+/* Only libcurl's fixed sentence and the system's: whatever else libcurl knows may name numbers. */
+static void describe(struct transfer *transfer, CURLcode result)
+{
+    struct http_reply *reply = &transfer->reply;
+    long os_errno = 0;
+
+    if (reply->is_refused) {
+        (void)snprintf(reply->error, sizeof reply->error, "not permitted any more");
+        return;
+    }
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (os_errno)
+        (void)snprintf(reply->error, sizeof reply->error, "%s: %s", curl_easy_strerror(result),
+                       strerror((int)os_errno));
+    else
+        (void)snprintf(reply->error, sizeof reply->error, "%s", curl_easy_strerror(result));
+}
+
+void transfer_conclude(struct transfer *transfer, CURLcode result)
+{
+    struct http_reply *reply = &transfer->reply;
+
+    reply->finished_us = th_clock_realtime_us(&th_clock_real);
+    reply->phase = phase_of(transfer, result);
+    reply->may_have_left = may_have_left(transfer);
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+    reply->body = th_buf_str(&transfer->answer);
+    reply->retry_after_s = retry_after_s(transfer);
+    if (result != CURLE_OK)
+        describe(transfer, result);
+}

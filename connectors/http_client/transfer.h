@@ -1,0 +1,56 @@
+/* transfer.h - one request on its way: a libcurl easy handle, what it sends once, what it heard.
+ *
+ * Reused for many requests. Nothing here waits; the multi handle in http_client.c drives it.
+ */
+#ifndef TELEHUB_CONNECTORS_HTTP_TRANSFER_H
+#define TELEHUB_CONNECTORS_HTTP_TRANSFER_H
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "connectors/http_client/http_client.h"
+
+#include <curl/curl.h>
+
+struct transfer {
+    uint32_t magic;
+    struct transfer *next; /* in whatever list it stands */
+    CURL *easy;
+    struct curl_slist *headers;
+    struct th_buf content_type; /* that headers were made of */
+    bool has_own_headers;       /* and of headers of the request: not to be reused */
+
+    uint64_t tag;
+    struct http_permit permit;
+    struct th_buf body;     /* of the request */
+    size_t sent_size;       /* of body, handed to libcurl */
+    bool is_body_requested; /* the read callback was entered and the permit said yes */
+    bool is_begun;          /* a connection stood and the header was about to leave */
+    size_t header_size;     /* of the answer, so far */
+    struct th_buf answer;   /* body of the answer */
+    bool has_retry_after;
+    char retry_after[64];
+    char date[64];
+    struct http_reply reply;
+};
+
+/* Errors: TH_NOMEM, TH_IO */
+TH_MUST_USE
+enum th_code transfer_new(const struct http_client_conf *conf, struct transfer **out_transfer,
+                          struct th_err *err);
+
+/* Accepts NULL. It must not be in a multi handle. */
+void transfer_free(struct transfer *transfer);
+
+/* Load the next request, which was checked. Nothing leaves yet.
+ * Errors: TH_NOMEM, TH_IO */
+TH_MUST_USE
+enum th_code transfer_load(struct transfer *transfer, const struct http_req *req,
+                           struct http_permit permit, uint64_t tag, struct th_err *err);
+
+/* libcurl said that it ended so: fill transfer->reply. */
+void transfer_conclude(struct transfer *transfer, CURLcode result);
+
+/* The transfer of an easy handle that transfer_new made. */
+struct transfer *transfer_of(CURL *easy);
+
+#endif
