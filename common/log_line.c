@@ -77,15 +77,6 @@ static void add_escaped(struct line *line, unsigned char c)
     add_text(line, escape);
 }
 
-/* Bytes of the character that s begins with, 1 for a byte that belongs to none. */
-static size_t char_size(struct th_str s)
-{
-    for (size_t n = 2; n <= 4 && n <= s.n; n++)
-        if (th_str_is_utf8((struct th_str){s.p, n}) && !th_str_is_utf8((struct th_str){s.p, 1}))
-            return n;
-    return 1;
-}
-
 static void add_quoted(struct line *line, struct th_str value)
 {
     bool is_cut = false;
@@ -94,7 +85,8 @@ static void add_quoted(struct line *line, struct th_str value)
     for (size_t i = 0, n; i < value.n && !line->is_full && !is_cut; i += n) {
         unsigned char c = (unsigned char)value.p[i];
 
-        n = char_size((struct th_str){value.p + i, value.n - i});
+        n = th_str_char_size((struct th_str){value.p + i, value.n - i});
+        n += n == 0; /* a byte that belongs to no character is escaped alone */
         is_cut = i + n > TH_LOG_VALUE_MAX;
         if (is_cut)
             break;

@@ -103,27 +103,41 @@ static size_t utf8_sequence(unsigned char lead, unsigned char *low, unsigned cha
     return 0;
 }
 
-bool th_str_is_utf8(struct th_str s)
+size_t th_str_char_size(struct th_str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
-    size_t i = 0;
+    unsigned char low;
+    unsigned char high;
+    size_t n = s.n ? utf8_sequence(p[0], &low, &high) : 0;
 
-    while (i < s.n) {
-        unsigned char low;
-        unsigned char high;
-        size_t n = utf8_sequence(p[i], &low, &high);
+    if (n > s.n)
+        return 0;
+    for (size_t k = 1; k < n; k++) {
+        if (p[k] < low || p[k] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return n;
+}
 
-        if (n == 0 || n > s.n - i)
+bool th_str_is_utf8(struct th_str s)
+{
+    for (size_t n; s.n; s.p += n, s.n -= n) {
+        n = th_str_char_size(s);
+        if (n == 0)
             return false;
-        for (size_t k = 1; k < n; k++) {
-            if (p[i + k] < low || p[i + k] > high)
-                return false;
-            low = 0x80;
-            high = 0xbf;
-        }
-        i += n;
     }
     return true;
+}
+
+size_t th_str_chars(struct th_str s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        count += ((unsigned char)s.p[i] & 0xc0) != 0x80; /* not a continuation */
+    return count;
 }
 
 bool th_str_eq_secret(struct th_str a, struct th_str b)

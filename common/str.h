@@ -42,6 +42,12 @@ bool th_str_int(struct th_str s, int64_t min, int64_t max, int64_t *out);
 /* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool th_str_is_utf8(struct th_str s);
 
+/* Bytes of the well-formed UTF-8 character that s begins with; 0 if it begins with none. */
+size_t th_str_char_size(struct th_str s);
+
+/* Characters (code points) of well-formed UTF-8. */
+size_t th_str_chars(struct th_str s);
+
 /* Compares in time that depends on the lengths only. */
 bool th_str_eq_secret(struct th_str a, struct th_str b);
 

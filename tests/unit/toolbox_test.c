@@ -86,6 +86,9 @@ static void test_utf8(void **unused)
         print_message("  %s\n", cases[i].says);
         assert_int_equal(th_str_is_utf8(th_str(cases[i].text)), cases[i].is_utf8);
     }
+    assert_int_equal(th_str_char_size(TH_STR("\xe0\xa4\xa8\xe0\xa4\xae")), 3);
+    assert_int_equal(th_str_char_size(TH_STR("")), 0);
+    assert_int_equal(th_str_chars(TH_STR("a\xe0\xa4\xa8\xf0\x9f\x98\x80")), 3);
 }
 
 static void test_views(void **unused)
