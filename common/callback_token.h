@@ -2,7 +2,7 @@
  * provider calls.
  *
  * A callback is routed by it without a look-up, also when the answer to the request was lost, and
- * a stolen provider secret alone touches nobody's attempt. Pure.
+ * a stolen provider secret alone touches nobody's attempt. Pure. Target th_ids (libcrypto).
  *
  * Wire: base64url without padding of
  *     version 1 (1 byte), lane (4, big endian), send id (16), n (2, big endian), tenant (1..63),
@@ -12,6 +12,7 @@
 #define TELEHUB_COMMON_CALLBACK_TOKEN_H
 
 #include "common/err.h"
+#include "common/ids.h"
 #include "common/str.h"
 
 #define CALLBACK_TOKEN_TENANT_MAX 63
@@ -19,8 +20,8 @@
 #define CALLBACK_TOKEN_TEXT_MAX   136 /* characters, without the NUL */
 
 struct callback_token {
-    uint32_t lane;
-    uint8_t send_id[16];
+    struct th_id send;
+    uint32_t lane; /* its number */
     uint16_t attempt_no;
     uint8_t tenant_size; /* 1 .. CALLBACK_TOKEN_TENANT_MAX */
     char tenant[CALLBACK_TOKEN_TENANT_MAX];
