@@ -71,6 +71,11 @@ struct core_ops {
      * now that a new session owns the slot (resolve what is open, ask again). */
     enum th_code (*opened)(void *core, const struct input *input, struct core_output *out);
 
+    /* The batch is about to be committed: say what was gathered over its inputs (sums, lists).
+     * Called once a batch, after its last input; NULL: nothing is. What was gathered is volatile
+     * and is dropped by batch_undo. */
+    enum th_code (*flush)(void *core, const struct input *input, struct core_output *out);
+
     /* When it wants an INPUT_TIME, µs UTC; INT64_MAX: not at all. */
     int64_t (*next_due_us)(const void *core);
 
