@@ -93,15 +93,13 @@ static enum th_code check(const struct phone_plan *plan, struct th_str national,
     return th_fail(err, TH_INVALID, "no telephone of %s has a number like this", plan->country);
 }
 
-static enum th_code parse_international(struct th_str digits, struct th_str *out,
-                                        struct th_err *err)
+static enum th_code check_international(struct th_str digits, struct th_err *err)
 {
     const struct phone_plan *plan = phone_plan_of_digits(digits);
 
     if (!plan)
         return th_fail(err, TH_INVALID, "no country has the code that this number begins with");
     size_t n = phone_plan_code_size(plan);
-    *out = digits;
     return check(plan, (struct th_str){digits.p + n, digits.n - n}, err);
 }
 
@@ -163,13 +161,14 @@ enum th_code th_phone_parse(struct th_str text, const char *country, struct th_p
 {
     const struct phone_plan *plan = country ? phone_plan_of_country(th_str(country)) : NULL;
     struct digits all;
-    struct th_str number = {NULL, 0};
 
     TH_TRY(take_digits(text, &all, err));
-    bool has_zeros = !all.has_plus && th_str_starts(view(&all, 0), TH_STR("00"));
-    if (all.has_plus || has_zeros)
-        TH_TRY(parse_international(view(&all, has_zeros ? 2 : 0), &number, err));
-    else if (plan) {
+    struct th_str number = view(&all, 0);
+    bool has_zeros = !all.has_plus && th_str_starts(number, TH_STR("00"));
+    if (all.has_plus || has_zeros) {
+        number = view(&all, has_zeros ? 2 : 0);
+        TH_TRY(check_international(number, err));
+    } else if (plan) {
         TH_TRY(parse_national(plan, &all, err));
         number = view(&all, 0);
     } else
