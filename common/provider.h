@@ -10,6 +10,7 @@
 
 #include "common/arena.h"
 #include "common/http.h"
+#include "common/money.h"
 
 enum provider_channel {
     PROVIDER_SMS = 1 << 0, /* bits, so that a set of channels is a mask */
@@ -122,8 +123,6 @@ const char *provider_class_text(enum provider_class error_class);
 const char *provider_result_text(enum provider_result result);
 const char *provider_channel_text(enum provider_channel channel);
 
-#define PROVIDER_CURRENCY_SIZE 4
-
 /* What a callback or a look-up says about one message or call. */
 struct provider_report {
     enum provider_channel channel;
@@ -138,8 +137,7 @@ struct provider_report {
     int64_t sequence;                /* of callbacks of one call; -1 unknown */
     int64_t duration_s;              /* of the conversation; -1 unknown */
     bool has_price;
-    int64_t price_micros; /* what it cost us, in millionths; a charge is positive */
-    char currency[PROVIDER_CURRENCY_SIZE]; /* ISO 4217, NUL-terminated */
+    struct th_money price; /* what it cost us: a charge is positive */
 };
 
 struct provider_callback {
