@@ -188,7 +188,7 @@ static bool make_room(struct avro_reader *r, struct avro_list *list, size_t n)
 
 bool avro_read_block(struct avro_reader *r, struct avro_list *list)
 {
-    int64_t count;
+    int64_t count = 0;
     int64_t size = 0;
 
     if (r->code != TH_OK || !avro_read_long(r, &count) || count == 0)
@@ -201,7 +201,8 @@ bool avro_read_block(struct avro_reader *r, struct avro_list *list)
         return avro_fail(r, TH_MALFORMED, "a block of %" PRId64 " bytes, %zu are left", size, left);
     uint64_t n = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
     if (n > AVRO_ELEMENTS_MAX - r->elements)
-        return avro_fail(r, TH_MALFORMED, "more than %d items in all", AVRO_ELEMENTS_MAX);
+        return avro_fail(r, TH_MALFORMED, "%" PRIu64 " items, %" PRIu32 " more are allowed", n,
+                         AVRO_ELEMENTS_MAX - r->elements);
     if (n * list->wire_min > left)
         return avro_fail(r, TH_MALFORMED, "%" PRIu64 " items are announced, %zu bytes are left", n,
                          left);

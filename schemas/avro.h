@@ -116,7 +116,7 @@ static inline bool avro_read_boolean(struct avro_reader *r, bool *out)
 
 static inline bool avro_read_long(struct avro_reader *r, int64_t *out)
 {
-    uint64_t zigzag;
+    uint64_t zigzag = 0;
 
     if (!avro_read_varint(r, &zigzag))
         return false;
@@ -126,7 +126,7 @@ static inline bool avro_read_long(struct avro_reader *r, int64_t *out)
 
 static inline bool avro_read_int(struct avro_reader *r, int32_t *out)
 {
-    uint64_t zigzag;
+    uint64_t zigzag = 0;
 
     if (!avro_read_varint(r, &zigzag))
         return false;
@@ -140,7 +140,7 @@ static inline bool avro_read_int(struct avro_reader *r, int32_t *out)
 static inline bool avro_read_index(struct avro_reader *r, const char *what, uint32_t n,
                                    uint32_t *out)
 {
-    uint64_t zigzag;
+    uint64_t zigzag = 0;
 
     if (!avro_read_varint(r, &zigzag))
         return false;
@@ -183,7 +183,7 @@ static inline bool avro_read_double(struct avro_reader *r, double *out)
 
 static inline bool avro_read_bytes(struct avro_reader *r, struct th_str *out)
 {
-    uint64_t zigzag;
+    uint64_t zigzag = 0;
 
     if (!avro_read_varint(r, &zigzag))
         return false;

@@ -121,7 +121,7 @@ static void learn(struct type *type)
         type->wire_min = type->wire_fixed = type->size;
     if (type->item)
         deepen(type, type->item);
-    if (type->kind == KIND_OPTIONAL) {
+    if (type->item && type->kind == KIND_OPTIONAL) {
         type->wire_fixed += type->item->wire_fixed;
         type->has_views = type->item->has_views;
         type->is_checked = type->item->is_checked;

@@ -1,7 +1,7 @@
 #include "schemas/codegen/parse.h"
 #include "schemas/codegen/names.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 /* Everything that is understood, per kind of JSON object; the rest is refused. */
@@ -73,7 +73,9 @@ static enum th_code parse_type(struct model *model, const json_t *json, struct t
 static enum th_code parse_use(struct model *model, const json_t *json, struct type **out,
                               struct th_err *err)
 {
+    *out = NULL;
     TH_TRY(parse_type(model, json, out, err));
+    assert(*out);
     if (type_is_event(*out))
         return th_fail(err, TH_INVALID, "%s has an id, so it is an event and cannot be a part",
                        (*out)->name);
@@ -340,7 +342,7 @@ static enum th_code parse_type(struct model *model, const json_t *json, struct t
 
 enum th_code parse_file(struct model *model, const json_t *file, struct th_err *err)
 {
-    struct type *type;
+    struct type *type = NULL;
 
     if (!json_is_array(file))
         return th_fail(err, TH_INVALID, "the file must be a list of types");
@@ -349,6 +351,7 @@ enum th_code parse_file(struct model *model, const json_t *file, struct th_err *
         if (!json_is_object(json))
             return th_fail(err, TH_INVALID, "entry %zu is not a definition", i);
         TH_TRY(parse_object(model, json, &type, err));
+        assert(type);
         if (!type->json)
             return th_fail(err, TH_INVALID, "entry %zu is not a record, enum or fixed", i);
     }
