@@ -1,0 +1,501 @@
+/* The protocol between campaign, retry and dispatch: every state of each scenario, and the proof
+ * that the explorer would have noticed.
+ *
+ *   model_test            scenarios and mutations
+ *   model_test --long     the long scenarios as well: minutes and gigabytes
+ *   model_test WORD       those whose sentence contains WORD, each mutation with its story
+ */
+#include "tests/model/protocol.h"
+
+#include <string.h>
+#include <time.h>
+
+#define STATES_MAX 12000000U
+
+/* Nobody is called twice, nobody is skipped, nothing waits for ever. */
+static const struct scenario scenarios[] = {
+    {
+        .says = "a good day",
+        .sends = 3,
+        .look_ahead = 3,
+    },
+    {
+        .says = "two lanes in one partition, one waits while the other starts, then a kill",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CRASH] = 2, [LOSE_CALLBACK] = 1},
+    },
+    {
+        .says = "commits without an answer, then a kill, on one host",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[LOSE_ANSWER] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "many commits without an answer, on one host",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[LOSE_ANSWER] = 4, [CRASH] = 2, [LATE] = 1},
+    },
+    {
+        .says = "a rolled-back transaction of the same number as a rival's",
+        .sends = 2,
+        .look_ahead = 2,
+        .is_multi_host = true,
+        .times = {[LOSE_ANSWER] = 1},
+    },
+    {
+        .says = "rivals whose commits all lose their answers",
+        .sends = 1,
+        .look_ahead = 1,
+        .is_multi_host = true,
+        .times = {[LOSE_ANSWER] = 3, [CRASH] = 1},
+    },
+    {
+        .says = "an owner freezes, another host takes over, the first one wakes",
+        .sends = 2,
+        .look_ahead = 2,
+        .is_multi_host = true,
+        .times = {[FREEZE] = 1, [WINDOW] = 1},
+    },
+    {
+        .says = "owners freeze in turn, and one is killed",
+        .sends = 1,
+        .look_ahead = 1,
+        .is_multi_host = true,
+        .times = {[FREEZE] = 2, [CRASH] = 1, [WINDOW] = 1, [LOSE_ANSWER] = 1},
+    },
+    {
+        .says = "an old session's journal is found by a later owner",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH] = 3, [LOSE_ANSWER] = 1, [LOSE_JOURNALS] = 1},
+    },
+    {
+        .says = "a result is committed or not when the journal is about to be deleted",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[LOSE_ANSWER] = 3, [CRASH] = 1, [LOSE_REPLY] = 1},
+    },
+    {
+        .says = "the send journal cannot be written",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[JOURNAL_FULL] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "half of the releases are handed back late at the pace limit",
+        .sends = 3,
+        .look_ahead = 1,
+        .times = {[LATE] = 3},
+    },
+    {
+        .says = "a hand-back races with a re-plan: late, circuit, refusal, failover, the end",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[LATE] = 1, [CIRCUIT] = 1, [REFUSE] = 2},
+    },
+    {
+        .says = "requests and answers are lost, callbacks are late, repeated, lost",
+        .sends = 2,
+        .look_ahead = 1,
+        .times = {[LOSE_REQUEST] = 1, [LOSE_REPLY] = 1, [LOSE_CALLBACK] = 1, [REPEAT_CALLBACK] = 1},
+    },
+    {
+        .says = "pause and resume between release and plan",
+        .sends = 2,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1, [CRASH_RETRY] = 1, [CRASH_CAMPAIGN] = 1},
+    },
+    {
+        .says = "pauses and resumes in quick succession",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 2},
+    },
+    {
+        .says = "pause and resume while the owner is killed",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1, [CRASH] = 1, [LOSE_ANSWER] = 1},
+    },
+    {
+        .says = "a release is consumed and retry killed before send_at",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CRASH_RETRY] = 2, [CRASH_CAMPAIGN] = 1, [LATE] = 1},
+    },
+    {
+        .says = "a cancel while sends wait for releases",
+        .sends = 3,
+        .look_ahead = 1,
+        .times = {[CANCEL] = 1, [LATE] = 2},
+    },
+    {
+        .says = "a cancel races with starts and a kill",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CANCEL] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "a pause, then a cancel, with a hand-back on its way",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1, [CANCEL] = 1, [REFUSE] = 1, [LATE] = 1},
+    },
+    {
+        .says = "the tenant's stop races with starts and a kill",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[STOP] = 1, [CRASH] = 1, [LOSE_ANSWER] = 1},
+    },
+    {
+        .says = "a stop and a pause",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[STOP] = 1, [PAUSE] = 1},
+    },
+    {
+        .says = "an opt-out races with starts and a kill",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[OPT_OUT] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "class L: answers, requests and owners are lost",
+        .sends = 2,
+        .look_ahead = 2,
+        .reconciliation = BY_LOOKUP,
+        .times = {[LOSE_REQUEST] = 1, [LOSE_REPLY] = 1, [CRASH] = 1, [LOSE_JOURNALS] = 1},
+    },
+    {
+        .says = "class L: an owner freezes",
+        .sends = 1,
+        .look_ahead = 1,
+        .is_multi_host = true,
+        .reconciliation = BY_LOOKUP,
+        .times = {[FREEZE] = 2, [LOSE_ANSWER] = 1, [CRASH] = 1, [LOSE_REPLY] = 1},
+    },
+    {
+        .says = "class 0: answers, requests and owners are lost",
+        .sends = 2,
+        .look_ahead = 2,
+        .reconciliation = BY_NOTHING,
+        .times = {[LOSE_REQUEST] = 1, [LOSE_REPLY] = 1, [CRASH] = 1},
+    },
+};
+
+/* The same with more of everything at once: minutes, not seconds. Run by `model_test --long`. */
+static const struct scenario long_scenarios[] = {
+    {
+        .says = "long: commits without an answer and a kill, on one host",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[LOSE_ANSWER] = 2, [CRASH] = 1},
+    },
+    {
+        .says = "long: two rivals, two recipients",
+        .sends = 2,
+        .look_ahead = 2,
+        .is_multi_host = true,
+        .times = {[LOSE_ANSWER] = 2},
+    },
+    {
+        .says = "long: a freeze and a kill, two recipients",
+        .sends = 2,
+        .look_ahead = 2,
+        .is_multi_host = true,
+        .times = {[FREEZE] = 1, [CRASH] = 1, [WINDOW] = 1},
+    },
+    {
+        .says = "long: two pauses, a kill, a lost answer",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 2, [CRASH] = 1, [LOSE_ANSWER] = 1},
+    },
+    {
+        .says = "long: two recipients, a pause, a kill",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[PAUSE] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "long: a pause, then a cancel, two recipients",
+        .sends = 2,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1, [CANCEL] = 1, [REFUSE] = 1},
+    },
+    {
+        .says = "long: the tenant's stop, a kill, two recipients",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[STOP] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "long: a stop, a pause and a cancel",
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[STOP] = 1, [PAUSE] = 1, [CANCEL] = 1, [LATE] = 1},
+    },
+    {
+        .says = "long: a cancel, a kill, a late plan, a lost callback",
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CANCEL] = 1, [CRASH] = 1, [LATE] = 1, [LOSE_CALLBACK] = 1},
+    },
+    {
+        .says = "long: three recipients, a kill",
+        .sends = 3,
+        .look_ahead = 3,
+        .times = {[CRASH] = 1},
+    },
+};
+
+/* Each must break something. */
+static const struct scenario mutations[] = {
+    {
+        .says = "a new owner sends what it finds started",
+        .mutation = RESEND_STARTED,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "retry plans an attempt elsewhere that has not come back",
+        .mutation = REPLAN_UNRETURNED,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CIRCUIT] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "a permit survives the re-opening of its session",
+        .mutation = PERMIT_SURVIVES,
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[LOSE_ANSWER] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "a commit is resolved by its number without the epoch",
+        .mutation = RESOLVE_BY_NUMBER,
+        .sends = 1,
+        .look_ahead = 1,
+        .is_multi_host = true,
+        .times = {[LOSE_ANSWER] = 1, [CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "the silence of another session's send journal is believed",
+        .mutation = BELIEVE_STALE_JOURNAL,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH] = 2},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "the cursor passes a plan that waits, and it is forgotten by a restart",
+        .mutation = FORGET_WAITING,
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CRASH] = 1},
+    },
+    {
+        .says = "a settled plan beyond the cursor is read again: the bitmap is ignored",
+        .mutation = REREAD_SETTLED,
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "the request leaves before its entry in the send journal",
+        .mutation = SEND_BEFORE_JOURNAL,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "the send journal is emptied before the settling commit is answered",
+        .mutation = EMPTY_JOURNAL_EARLY,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[LOSE_ANSWER] = 2, [CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "the send journal is deleted before the settling commit is answered",
+        .mutation = DELETE_JOURNAL_EARLY,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[LOSE_ANSWER] = 1, [CRASH] = 2},
+    },
+    {
+        .says = "after a failed write the session sends on without journal entries",
+        .mutation = JOURNAL_GOES_SILENT,
+        .sends = 2,
+        .look_ahead = 2,
+        .times = {[JOURNAL_FULL] = 1, [CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "class L: not found is believed while the request may still arrive",
+        .mutation = LOOK_UP_TOO_EARLY,
+        .sends = 1,
+        .look_ahead = 1,
+        .reconciliation = BY_LOOKUP,
+        .times = {[CRASH] = 1},
+        .watches_calls_only = true,
+    },
+    {
+        .says = "nobody looks at the pause again before the request leaves",
+        .mutation = SKIP_LAST_LOOK,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1},
+    },
+    {
+        .says = "a pause that was applied is no own event, and the slot opens before it has read",
+        .mutation = FORGET_PAUSE,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1, [CRASH] = 1},
+    },
+    {
+        .says = "retry keeps a release in memory only",
+        .mutation = FORGET_RELEASE,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH_RETRY] = 1},
+    },
+    {
+        .says = "campaign keeps an ask in memory only",
+        .mutation = FORGET_ASK,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH_CAMPAIGN] = 1, [LATE] = 1},
+    },
+    {
+        .says = "the walk after a resume is not taken up after a restart",
+        .mutation = WALK_ONCE,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CRASH_RETRY] = 1, [PAUSE] = 1},
+    },
+    {
+        .says = "a plan handed back as paused is parked, though the resume was applied before",
+        .mutation = PARK_AFTER_RESUME,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 1},
+    },
+    {
+        .says = "a slot answers a pause only when it was not paused before",
+        .mutation = ANSWER_CHANGES_ONLY,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[PAUSE] = 2},
+    },
+    {
+        .says = "a release that reaches a send which has ended is dropped without account",
+        .mutation = IGNORE_LATE_RELEASE,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[CANCEL] = 1, [LATE] = 1},
+    },
+    {
+        .says = "a send that waits for its next release keeps the one before",
+        .mutation = KEEP_RELEASE_IN_BACKOFF,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[LATE] = 1},
+    },
+    {
+        .says = "nobody waits for the versions that a record was decided on",
+        .mutation = JUDGE_BEHIND,
+        .sends = 1,
+        .look_ahead = 1,
+        .times = {[STOP] = 1},
+    },
+};
+
+static double seconds_since(struct timespec then)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then.tv_sec) + (double)(now.tv_nsec - then.tv_nsec) / 1e9;
+}
+
+/* One row of either table. Prints the story of what it finds, if asked to or if nobody expects it.
+ */
+static bool is_as_expected(const struct scenario *scenario, bool with_story)
+{
+    struct explore_model model = protocol_model(scenario);
+    struct explore_result result = {0};
+    struct th_err err = {0};
+    TH_AUTO(explorer) struct explorer *explorer = NULL;
+    bool must_break = scenario->mutation != NO_MUTATION;
+    struct timespec start;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    if (explorer_new(&model, STATES_MAX, &explorer, &result, &err) != TH_OK) {
+        printf("  FAILED  %s: %s\n", scenario->says, err.text);
+        return false;
+    }
+
+    bool is_good = must_break == (result.broken != NULL);
+    printf("  %-7s %8zu states %9zu steps %5.1f s  %s%s%s\n", is_good ? "ok" : "FAILED",
+           result.state_count, result.step_count, seconds_since(start), scenario->says,
+           result.broken ? ": " : "", result.broken ? result.broken : "");
+    if (result.broken && (with_story || !is_good))
+        explorer_print_story(explorer, stdout);
+    fflush(stdout);
+    return is_good;
+}
+
+static int count_failures(const struct scenario *table, size_t count, const char *word)
+{
+    int failures = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!word || strstr(table[i].says, word))
+            failures += !is_as_expected(&table[i], word != NULL);
+    }
+    return failures;
+}
+
+/* Every mutation stands in the table. */
+static int count_missing(void)
+{
+    bool has[MUTATIONS] = {[NO_MUTATION] = true};
+    int missing = 0;
+
+    for (size_t i = 0; i < TH_LEN(mutations); i++)
+        has[mutations[i].mutation] = true;
+    for (int m = 0; m < MUTATIONS; m++) {
+        if (!has[m])
+            printf("  FAILED  mutation %d is not tried\n", m);
+        missing += !has[m];
+    }
+    return missing;
+}
+
+int main(int argc, char **argv)
+{
+    bool is_long = argc > 1 && strcmp(argv[1], "--long") == 0;
+    const char *word = argc > 1 && !is_long ? argv[1] : NULL;
+    int failures = count_missing();
+
+    printf("scenarios: every state is safe, and the end stays within reach\n");
+    failures += count_failures(scenarios, TH_LEN(scenarios), word);
+    if (is_long || word)
+        failures += count_failures(long_scenarios, TH_LEN(long_scenarios), word);
+    else
+        printf("  (%zu long scenarios are run by --long)\n", TH_LEN(long_scenarios));
+    printf("mutations: each must be caught\n");
+    failures += count_failures(mutations, TH_LEN(mutations), word);
+    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
