@@ -58,15 +58,14 @@ enum th_code twilio_callback_parse(struct th_str body, struct th_arena *arena,
         return th_fail(err, TH_MALFORMED, "the callback is no form that can be read");
     if (!find_subject(&form, &report, &word) || !twilio_is_id(report.provider_id))
         return th_fail(err, TH_MALFORMED, "the callback names no message or call");
-    if (twilio_status_find(report.channel, word, &report.status) != TH_OK)
-        return th_fail(err, TH_UNSUPPORTED, "the callback says a status that is not known");
-
     if (report.channel == PROVIDER_CALL)
         read_call(&form, &report);
     int64_t error_code = number_of(&form, "ErrorCode", INT32_MAX, 0);
+    int64_t sip_code = number_of(&form, "SipResponseCode", 999, 0);
     if (error_code)
         (void)form_get(&form, "ErrorCode", &report.provider_code);
-    twilio_status_explain(&report, error_code, number_of(&form, "SipResponseCode", 999, 0));
+    if (twilio_status_read(&report, word, error_code, sip_code) != TH_OK)
+        return th_fail(err, TH_UNSUPPORTED, "the callback says a status that is not known");
     *out_report = report;
     return TH_OK;
 }

@@ -66,7 +66,7 @@ enum th_code twilio_record_read(enum provider_channel channel, struct th_json re
 
     if (!twilio_is_id(sid))
         return TH_MALFORMED;
-    TH_TRY(twilio_status_find(channel, twilio_text(record, "status"), &report.status));
+    TH_TRY(twilio_status_read(&report, twilio_text(record, "status"), error_code, 0));
     TH_TRY(th_arena_copy(arena, sid, &report.provider_id));
     if (error_code) {
         report.provider_code = th_arena_printf(arena, "%" PRId64, error_code);
@@ -80,7 +80,6 @@ enum th_code twilio_record_read(enum provider_channel channel, struct th_json re
         (void)th_str_int(twilio_text(record, "duration"), 0, DURATION_MAX_S, &report.duration_s);
     }
     read_price(record, &report);
-    twilio_status_explain(&report, error_code, 0);
     *out_report = report;
     return TH_OK;
 }

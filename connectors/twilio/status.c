@@ -5,43 +5,41 @@
 struct word {
     const char *text;
     enum provider_status status;
+    bool is_cancelled;
 };
 
 static const struct word sms_words[] = {
-    {"accepted", PROVIDER_SMS_QUEUED},
-    {"scheduled", PROVIDER_SMS_QUEUED},
-    {"queued", PROVIDER_SMS_QUEUED},
-    {"sending", PROVIDER_SMS_SENT},
-    {"sent", PROVIDER_SMS_SENT},
-    {"partially_delivered", PROVIDER_SMS_ACCEPTED_BY_CARRIER},
-    {"delivered", PROVIDER_SMS_DELIVERED},
-    {"read", PROVIDER_SMS_READ},
-    {"undelivered", PROVIDER_SMS_UNDELIVERED},
-    {"failed", PROVIDER_SMS_FAILED},
-    {"canceled", PROVIDER_SMS_FAILED},
+    {"accepted", PROVIDER_SMS_QUEUED, false},
+    {"scheduled", PROVIDER_SMS_QUEUED, false},
+    {"queued", PROVIDER_SMS_QUEUED, false},
+    {"sending", PROVIDER_SMS_SENT, false},
+    {"sent", PROVIDER_SMS_SENT, false},
+    {"partially_delivered", PROVIDER_SMS_ACCEPTED_BY_CARRIER, false},
+    {"delivered", PROVIDER_SMS_DELIVERED, false},
+    {"read", PROVIDER_SMS_READ, false},
+    {"undelivered", PROVIDER_SMS_UNDELIVERED, false},
+    {"failed", PROVIDER_SMS_FAILED, false},
+    {"canceled", PROVIDER_SMS_FAILED, true},
 };
 
 static const struct word call_words[] = {
-    {"initiated", PROVIDER_CALL_INITIATED}, {"queued", PROVIDER_CALL_QUEUED},
-    {"ringing", PROVIDER_CALL_RINGING},     {"in-progress", PROVIDER_CALL_ANSWERED},
-    {"answered", PROVIDER_CALL_ANSWERED},   {"completed", PROVIDER_CALL_COMPLETED},
-    {"busy", PROVIDER_CALL_BUSY},           {"no-answer", PROVIDER_CALL_NO_ANSWER},
-    {"failed", PROVIDER_CALL_FAILED},       {"canceled", PROVIDER_CALL_CANCELLED},
+    {"initiated", PROVIDER_CALL_INITIATED, false}, {"queued", PROVIDER_CALL_QUEUED, false},
+    {"ringing", PROVIDER_CALL_RINGING, false},     {"in-progress", PROVIDER_CALL_ANSWERED, false},
+    {"answered", PROVIDER_CALL_ANSWERED, false},   {"completed", PROVIDER_CALL_COMPLETED, false},
+    {"busy", PROVIDER_CALL_BUSY, false},           {"no-answer", PROVIDER_CALL_NO_ANSWER, false},
+    {"failed", PROVIDER_CALL_FAILED, false},       {"canceled", PROVIDER_CALL_CANCELLED, true},
 };
 
-enum th_code twilio_status_find(enum provider_channel channel, struct th_str word,
-                                enum provider_status *out_status)
+static const struct word *find_word(enum provider_channel channel, struct th_str text)
 {
     const struct word *words = channel == PROVIDER_CALL ? call_words : sms_words;
     size_t n = channel == PROVIDER_CALL ? TH_LEN(call_words) : TH_LEN(sms_words);
 
     for (size_t i = 0; i < n; i++) {
-        if (th_str_eq(word, th_str(words[i].text))) {
-            *out_status = words[i].status;
-            return TH_OK;
-        }
+        if (th_str_eq(text, th_str(words[i].text)))
+            return &words[i];
     }
-    return TH_UNSUPPORTED;
+    return NULL;
 }
 
 static struct twilio_error error_of_status(enum provider_status status, int64_t sip_code)
@@ -53,9 +51,7 @@ static struct twilio_error error_of_status(enum provider_status status, int64_t 
         return twilio_error_of_sip(sip_code);
     case PROVIDER_CALL_BUSY:
         return sip_code == 603 ? twilio_error_of_sip(sip_code) : error;
-    case PROVIDER_CALL_CANCELLED: /* by somebody at the provider: not ours to undo */
-        error.error_class = PROVIDER_PERMANENT;
-        return error;
+    case PROVIDER_CALL_CANCELLED:
     case PROVIDER_CALL_NO_ANSWER:
     case PROVIDER_SMS_EXPIRED:
     case PROVIDER_SMS_UNDELIVERED:
@@ -77,19 +73,29 @@ static struct twilio_error error_of_status(enum provider_status status, int64_t 
     return (struct twilio_error){0, 0, PROVIDER_CLASS_NONE, ""};
 }
 
-void twilio_status_explain(struct provider_report *report, int64_t error_code, int64_t sip_code)
+enum th_code twilio_status_read(struct provider_report *report, struct th_str word,
+                                int64_t error_code, int64_t sip_code)
 {
-    struct twilio_error error = error_of_status(report->status, sip_code);
+    const struct word *known_word = find_word(report->channel, word);
     const struct twilio_error *known = twilio_error_find(error_code);
 
+    if (!known_word)
+        return TH_UNSUPPORTED;
+    report->status = known_word->status;
     report->is_final = provider_status_is_final(report->status);
     report->is_positive = provider_status_is_positive(report->status);
-    if (report->is_final && !report->is_positive && error_code) {
+
+    struct twilio_error error = error_of_status(report->status, sip_code);
+    if (known_word->is_cancelled) { /* by somebody at the provider: not ours to undo */
+        error.error_class = PROVIDER_PERMANENT;
+        error.reason = "cancelled";
+    } else if (report->is_final && !report->is_positive && error_code) {
         error.error_class = known ? known->error_class : PROVIDER_PERMANENT;
         error.reason = known ? known->reason : "unknown_code";
     }
     report->error_class = error.error_class;
     report->reason = th_str(error.reason);
+    return TH_OK;
 }
 
 bool twilio_is_id(struct th_str id)

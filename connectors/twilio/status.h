@@ -4,14 +4,13 @@
 
 #include "common/provider.h"
 
-/* Errors: TH_UNSUPPORTED  a word that nobody knows, or one of inbound messages */
+/* Fill in report->status from Twilio's word for it (report->channel is set), and what follows from
+ * it: whether it is final, positive, and if not, why. error_code and sip_code are 0 when there is
+ * none.
+ * Errors: TH_UNSUPPORTED  a word that nobody knows, or one of inbound messages */
 TH_MUST_USE
-enum th_code twilio_status_find(enum provider_channel channel, struct th_str word,
-                                enum provider_status *out_status);
-
-/* Fill in what follows from report->status: whether it is final, positive, and if not, why.
- * error_code and sip_code are 0 when there is none. */
-void twilio_status_explain(struct provider_report *report, int64_t error_code, int64_t sip_code);
+enum th_code twilio_status_read(struct provider_report *report, struct th_str word,
+                                int64_t error_code, int64_t sip_code);
 
 /* Does id look like one of Twilio's (or of who speaks its wire): letters and digits, at most 64? */
 bool twilio_is_id(struct th_str id);
