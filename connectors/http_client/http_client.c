@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -274,8 +275,21 @@ static const struct http_client_ops ops = {
 
 static CURLcode global_code;
 
+/* With NOSIGNAL, which any program with threads needs, libcurl does not shield us from SIGPIPE: one
+ * TLS record written to a dead connection would end the process. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        now = (struct sigaction){.sa_handler = SIG_IGN};
+        (void)sigaction(SIGPIPE, &now, NULL);
+    }
+}
+
 static void init_global(void)
 {
+    ignore_sigpipe();
     global_code = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

@@ -17,7 +17,8 @@ struct http_client_conf {
     const char *ca_file;  /* PEM; NULL: the system's. Borrowed for the life of the client */
 };
 
-/* Errors: TH_INVALID   a bound of conf is broken
+/* The first call makes the process ignore SIGPIPE, unless somebody handles it.
+ * Errors: TH_INVALID   a bound of conf is broken
  *         TH_NOMEM, TH_IO */
 TH_MUST_USE
 enum th_code http_client_open(const struct http_client_conf *conf, struct http_client **out_client,

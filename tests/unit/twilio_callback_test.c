@@ -263,13 +263,13 @@ static void test_mutations(void **unused)
 
     th_arena_init(&arena, 1 << 20);
     for (int round = 0; round < 30000; round++) {
-        const char *from = seeds[round % (int)TH_LEN(seeds)];
-        size_t size = strlen(from);
+        struct th_str from = th_str(seeds[round % (int)TH_LEN(seeds)]);
+        size_t size = from.n;
         char *body = malloc(size);
         struct provider_report report;
 
         assert_non_null(body);
-        memcpy(body, from, size);
+        memcpy(body, from.p, size);
         for (int k = rand_r(&seed) % 4; k >= 0; k--)
             body[(size_t)rand_r(&seed) % size] =
                 letters[(size_t)rand_r(&seed) % (sizeof letters - 1)];
