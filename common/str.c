@@ -131,6 +131,19 @@ bool th_str_is_utf8(struct th_str s)
     return true;
 }
 
+uint32_t th_str_take_char(struct th_str *s)
+{
+    size_t n = th_str_char_size(*s);
+    const unsigned char *p = (const unsigned char *)s->p;
+    uint32_t code = n == 1 ? p[0] : p[0] & (0x7fu >> n); /* n > 1: behind n ones and a zero */
+
+    for (size_t k = 1; k < n; k++)
+        code = code << 6 | (p[k] & 0x3f);
+    s->p += n ? n : 1;
+    s->n -= n ? n : 1;
+    return n ? code : 0xfffd;
+}
+
 size_t th_str_chars(struct th_str s)
 {
     size_t count = 0;

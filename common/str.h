@@ -45,6 +45,9 @@ bool th_str_is_utf8(struct th_str s);
 /* Bytes of the well-formed UTF-8 character that s begins with; 0 if it begins with none. */
 size_t th_str_char_size(struct th_str s);
 
+/* Cut the first character off *s, which is not empty; U+FFFD for a byte that belongs to none. */
+uint32_t th_str_take_char(struct th_str *s);
+
 /* Characters (code points) of well-formed UTF-8. */
 size_t th_str_chars(struct th_str s);
 

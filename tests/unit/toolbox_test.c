@@ -88,6 +88,13 @@ static void test_utf8(void **unused)
     }
     assert_int_equal(th_str_char_size(TH_STR("\xe0\xa4\xa8\xe0\xa4\xae")), 3);
     assert_int_equal(th_str_char_size(TH_STR("")), 0);
+    struct th_str rest = TH_STR("a\xc3\xa9\xe0\xa4\xa8\xf0\x9f\x98\x80\xff");
+    assert_int_equal(th_str_take_char(&rest), 'a');
+    assert_int_equal(th_str_take_char(&rest), 0xe9);
+    assert_int_equal(th_str_take_char(&rest), 0x928);
+    assert_int_equal(th_str_take_char(&rest), 0x1f600);
+    assert_int_equal(th_str_take_char(&rest), 0xfffd);
+    assert_int_equal(rest.n, 0);
     assert_int_equal(th_str_chars(TH_STR("a\xe0\xa4\xa8\xf0\x9f\x98\x80")), 3);
 }
 
