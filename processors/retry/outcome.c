@@ -1,0 +1,312 @@
+#include "processors/retry/turn.h"
+
+#include "common/hash.h"
+
+/* --- trying again
+ * -------------------------------------------------------------------------------------- */
+
+/* Doubles with each try, spread by a quarter either way so that many sends do not come back at
+ * once; what the provider asked for wins if it is longer. */
+static int64_t backoff_us(const struct turn *turn, const struct send *s, int64_t retry_after_us)
+{
+    const struct retry_config *config = &turn->retry->config;
+    int64_t wait = config->backoff_base_us;
+
+    for (int i = 1; i < s->lane_tries && wait < config->backoff_cap_us; i++)
+        wait *= 2;
+    if (wait > config->backoff_cap_us)
+        wait = config->backoff_cap_us;
+    uint64_t spread = th_hash64(th_id_bytes(&s->id), (uint64_t)s->n) % 1000;
+    wait = wait * 3 / 4 + wait / 2 * (int64_t)spread / 1000;
+    return retry_after_us > wait ? retry_after_us : wait;
+}
+
+static enum th_code schedule(struct turn *turn, const struct send *s, int64_t wait_us, int32_t lane,
+                             struct th_str reason)
+{
+    struct th_str tenant = blob_str(group_of(turn, s)->tenant);
+    struct event event = {
+        .type = EVENT_RETRY_SCHEDULED,
+        .as.retry_scheduled = {.meta = core_meta(turn->out, tenant),
+                               .send = s->id,
+                               .n = s->n,
+                               .due_at_us = turn->in->now_us + wait_us,
+                               .reason = reason,
+                               .next_lane = lane},
+    };
+    return turn_say(turn, s->id, tenant, &event);
+}
+
+/* To the next provider, at once; where there is none, back to this one if it may be tried again. */
+static enum th_code fail_over(struct turn *turn, const struct send *s, int64_t retry_after_us,
+                              struct th_str reason, bool may_come_back)
+{
+    int32_t lane;
+
+    TH_TRY(plan_other_lane(turn, s, &lane));
+    if (lane)
+        return schedule(turn, s, 0, lane, reason);
+    if (may_come_back && s->lane_tries < turn->retry->config.tries_per_lane)
+        return schedule(turn, s, backoff_us(turn, s, retry_after_us), s->lane, reason);
+    return turn_end(turn, s->id, "exhausted", false);
+}
+
+static enum th_code try_again(struct turn *turn, const struct send *s, int64_t retry_after_us,
+                              struct th_str reason)
+{
+    if (s->lane_tries < turn->retry->config.tries_per_lane)
+        return schedule(turn, s, backoff_us(turn, s, retry_after_us), s->lane, reason);
+    return fail_over(turn, s, retry_after_us, reason, false);
+}
+
+/* A definite failure of the attempt: what its class asks for. */
+static enum th_code reconsider(struct turn *turn, const struct send *s, enum error_class class,
+                               int64_t retry_after_us, struct th_str reason)
+{
+    int32_t max;
+
+    switch (class) {
+    case ERROR_CLASS_TRANSIENT_SLOW:
+    case ERROR_CLASS_PERMANENT:
+    case ERROR_CLASS_PERMANENT_SUPPRESS:
+    case ERROR_CLASS_CONTENT:
+    case ERROR_CLASS_BUG:
+        return turn_end_str(turn, s->id, reason, false);
+    case ERROR_CLASS_NONE:
+    case ERROR_CLASS_TRANSIENT:
+    case ERROR_CLASS_ACCOUNT:
+        break;
+    }
+    TH_TRY(plan_attempts_max(turn, s, &max));
+    if (s->tries >= max)
+        return turn_end(turn, s->id, "exhausted", false);
+    if (class == ERROR_CLASS_ACCOUNT)
+        return fail_over(turn, s, retry_after_us, reason, true);
+    return try_again(turn, s, retry_after_us, reason);
+}
+
+/* --- handed back: it never left
+ * ------------------------------------------------------------------------- */
+
+static bool is_behind(const struct turn *turn, const struct reference_versions *theirs)
+{
+    struct reference_versions ours = reference_versions(turn->retry->env.reference);
+
+    return ours.config < theirs->config || ours.control < theirs->control;
+}
+
+/* Paused or stopped, says dispatch. If we know better because a resume overtook the hand-back,
+ * nobody will walk the parked list again: ask at once. */
+static enum th_code held_back(struct turn *turn, const struct send *s, const char *reason,
+                              const struct reference_versions *theirs)
+{
+    if (control_is_running(turn, group_of(turn, s)) && !(theirs && is_behind(turn, theirs)))
+        return turn_ask(turn, s->id, reason);
+    return turn_park(turn, s->id, reason);
+}
+
+static enum th_code come_back(struct turn *turn, const struct send *s, struct th_str reason,
+                              const struct reference_versions *theirs)
+{
+    if (th_str_eq(reason, TH_STR("paused")))
+        return held_back(turn, s, "paused", theirs);
+    if (th_str_eq(reason, TH_STR("stopped")))
+        return held_back(turn, s, "stopped", theirs);
+    if (th_str_eq(reason, TH_STR("cancelled")))
+        return turn_end(turn, s->id, "cancelled", false);
+    if (th_str_eq(reason, TH_STR("opted_out")))
+        return turn_suppress(turn, s->id, "opted_out");
+    if (th_str_eq(reason, TH_STR("expired")))
+        return turn_end(turn, s->id, "expired", false);
+    if (th_str_eq(reason, TH_STR("circuit_open")) || th_str_eq(reason, TH_STR("lane_disabled")))
+        return turn_wait(turn, s->id, turn->in->now_us + backoff_us(turn, s, -1), "lane_closed");
+    return turn_ask(turn, s->id, "late");
+}
+
+/* --- accepted
+ * --------------------------------------------------------------------------------------------- */
+
+/* Of an SMS nothing follows from a report; of a call one may start another attempt for a while. */
+static enum th_code accepted(struct turn *turn, const struct send *s)
+{
+    struct th_str tenant = blob_str(group_of(turn, s)->tenant);
+    bool awaits = s->channel == CHANNEL_CALL;
+    struct event event = {
+        .type = EVENT_SEND_NOTED,
+        .as.send_noted = {.meta = core_meta(turn->out, tenant),
+                          .send = s->id,
+                          .n = s->n,
+                          .standing = SEND_STANDING_ACCEPTED,
+                          .due_at_us =
+                              awaits ? turn->in->now_us + turn->retry->config.report_wait_us : 0},
+    };
+    return turn_say(turn, s->id, tenant, &event);
+}
+
+static enum th_code unknown(struct turn *turn, const struct send *s, struct th_str reason)
+{
+    struct th_str tenant = blob_str(group_of(turn, s)->tenant);
+    struct event event = {
+        .type = EVENT_SEND_NOTED,
+        .as.send_noted = {.meta = core_meta(turn->out, tenant),
+                          .send = s->id,
+                          .n = s->n,
+                          .standing = SEND_STANDING_UNKNOWN,
+                          .reason = reason},
+    };
+    return s->stand == SEND_UNKNOWN ? TH_OK : turn_say(turn, s->id, tenant, &event);
+}
+
+static enum th_code allows_duplicate(struct turn *turn, const struct send *s, bool *out)
+{
+    struct th_err err = {0};
+
+    *out = false;
+    if (s->content) {
+        struct send_content content;
+        TH_TRY(send_content_decode_body(blob_str(s->content), 1, core_arena(turn->out), &content,
+                                        &err));
+        *out = content.policy == SEND_POLICY_AT_LEAST_ONCE;
+        return TH_OK;
+    }
+    const struct ref_campaign *rc = reference_campaign(turn->retry->env.reference, s->group);
+    *out = rc && rc->is_defined && rc->spec.policy == SEND_POLICY_AT_LEAST_ONCE;
+    return TH_OK;
+}
+
+static enum th_code in_doubt(struct turn *turn, const struct send *s)
+{
+    bool may_repeat;
+
+    TH_TRY(allows_duplicate(turn, s, &may_repeat));
+    if (may_repeat)
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, TH_STR("in_doubt"));
+    return turn_end(turn, s->id, "in_doubt", false);
+}
+
+/* --- events of send.outcomes
+ * --------------------------------------------------------------------------------- */
+
+/* The send if the event is about its current attempt, which has not been settled here. */
+static const struct send *current(const struct turn *turn, struct th_id id, int32_t n)
+{
+    const struct send *s = send_of(turn, id);
+
+    if (!s || s->n != n || (s->stand != SEND_PLANNED && s->stand != SEND_UNKNOWN))
+        return NULL;
+    return s;
+}
+
+static enum th_code take_result(struct turn *turn, const struct attempt_result *ev)
+{
+    const struct send *s = current(turn, ev->send, ev->n);
+
+    if (!s)
+        return TH_OK;
+    switch (ev->outcome) {
+    case ATTEMPT_OUTCOME_ACCEPTED:
+        return accepted(turn, s);
+    case ATTEMPT_OUTCOME_REJECTED:
+        return reconsider(turn, s, ev->error_class, ev->retry_after_us, ev->reason);
+    case ATTEMPT_OUTCOME_THROTTLED:
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, ev->retry_after_us, ev->reason);
+    case ATTEMPT_OUTCOME_NOT_SENT:
+        if (ev->error_class == ERROR_CLASS_NONE) /* our own check refused it */
+            return come_back(turn, s, ev->reason, NULL);
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, ev->reason);
+    case ATTEMPT_OUTCOME_NOT_EXECUTED:
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, ev->reason);
+    case ATTEMPT_OUTCOME_UNKNOWN:
+        return unknown(turn, s, ev->reason);
+    case ATTEMPT_OUTCOME_IN_DOUBT:
+        return in_doubt(turn, s);
+    }
+    return TH_OK;
+}
+
+static enum th_code take_resolved(struct turn *turn, const struct attempt_resolved *ev)
+{
+    const struct send *s = current(turn, ev->send, ev->n);
+
+    if (!s)
+        return TH_OK;
+    switch (ev->outcome) {
+    case ATTEMPT_OUTCOME_ACCEPTED:
+        return accepted(turn, s);
+    case ATTEMPT_OUTCOME_NOT_SENT:
+        return come_back(turn, s, TH_STR("late"), NULL);
+    case ATTEMPT_OUTCOME_NOT_EXECUTED:
+    case ATTEMPT_OUTCOME_REJECTED:
+    case ATTEMPT_OUTCOME_THROTTLED:
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, TH_STR("not_executed"));
+    case ATTEMPT_OUTCOME_UNKNOWN:
+        return unknown(turn, s, TH_STR("unknown"));
+    case ATTEMPT_OUTCOME_IN_DOUBT:
+        return in_doubt(turn, s);
+    }
+    return TH_OK;
+}
+
+static enum th_code take_returned(struct turn *turn, const struct attempt_returned *ev)
+{
+    const struct send *s = send_of(turn, ev->send);
+
+    if (!s || s->n != ev->n || s->stand != SEND_PLANNED)
+        return TH_OK;
+    return come_back(turn, s, ev->reason, &ev->decided_on);
+}
+
+/* A call that did not reach anybody, though the provider took it. */
+static enum th_code unreached(struct turn *turn, const struct send *s,
+                              const struct attempt_reported *ev)
+{
+    const struct group *group = group_of(turn, s);
+
+    if (ev->error_class != ERROR_CLASS_TRANSIENT ||
+        (group->is_campaign &&
+         (group->state == CONTROL_STATE_CANCELLED || group->state == CONTROL_STATE_ENDED)))
+        return turn_end_str(turn, s->id, ev->reason, false);
+    return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, ev->reason);
+}
+
+/* Whatever a report says, it proves that the provider has the attempt. */
+static enum th_code take_reported(struct turn *turn, const struct attempt_reported *ev)
+{
+    const struct send *s = send_of(turn, ev->send);
+
+    if (!s || s->n != ev->n)
+        return TH_OK;
+    if (s->stand == SEND_PLANNED || s->stand == SEND_UNKNOWN)
+        TH_TRY(accepted(turn, s));
+    s = send_of(turn, ev->send);
+    if (!s || s->stand != SEND_ACCEPTED || !ev->is_final)
+        return TH_OK;
+    if (ev->is_positive)
+        return turn_end_str(turn, s->id, ev->status, true);
+    return unreached(turn, s, ev);
+}
+
+static enum th_code take_stuck(struct turn *turn, const struct send_stuck *ev)
+{
+    const struct send *s = send_of(turn, ev->send);
+
+    return s && s->n == ev->n ? turn_end(turn, ev->send, "stuck", false) : TH_OK;
+}
+
+enum th_code outcome_take(struct turn *turn, const struct event *event)
+{
+    switch ((int)event->type) { /* a price changes nothing here */
+    case EVENT_ATTEMPT_RESULT:
+        return take_result(turn, &event->as.attempt_result);
+    case EVENT_ATTEMPT_RESOLVED:
+        return take_resolved(turn, &event->as.attempt_resolved);
+    case EVENT_ATTEMPT_RETURNED:
+        return take_returned(turn, &event->as.attempt_returned);
+    case EVENT_ATTEMPT_REPORTED:
+        return take_reported(turn, &event->as.attempt_reported);
+    case EVENT_SEND_STUCK:
+        return take_stuck(turn, &event->as.send_stuck);
+    default:
+        return TH_OK;
+    }
+}

@@ -1,0 +1,62 @@
+/* retry.h - each send's life: consent, window, route, attempt n, back-off, failover, the end.
+ *
+ * Pure. Reads send.requests and send.outcomes; owns send.events; plans attempts on
+ * dispatch.requests; tells campaign what moved on campaign.progress.
+ *
+ *   released --plan--> planned --> accepted --report--> ended
+ *      ^                 |  |----> unknown --resolved--> accepted, ended, or as below
+ *      |                 '-> waiting (back-off, window) --due--> asked --release--> released
+ *      |                 '-> parked (pause, stop) --resume--> asked
+ *      '------------------------------------------------------'
+ *
+ * A send of a campaign needs a release for every attempt; one from the API plans when it is due. A
+ * release is used up exactly once: when the send leaves released or planned. Nothing is planned
+ * again before the attempt before has come back, was proven not executed, or ended.
+ */
+#ifndef TELEHUB_PROCESSORS_RETRY_RETRY_H
+#define TELEHUB_PROCESSORS_RETRY_RETRY_H
+
+#include "common/eventlog/core.h"
+
+#define RETRY_SENDS_MAX 2000000 /* live sends of one slot */
+
+struct retry_config {
+    int64_t backoff_base_us;
+    int64_t backoff_cap_us;
+    int32_t tries_per_lane;  /* 1 try and the retries after it */
+    int64_t report_wait_us;  /* how long an accepted call's report may start another attempt */
+    int64_t room_wait_us;    /* a lane is full: look again then, if nothing came back before */
+    int64_t behind_wait_us;  /* a reference record is not there yet: look again then */
+    int32_t lane_plans_min;  /* unsettled plans of a lane: max(this, 2 s of its rate), */
+    int32_t lane_plans_free; /* or this where the lane has no rate; over all slots */
+    int32_t part_plans_max;  /* and of a partition of dispatch.requests; over all slots */
+
+    /* Seconds that local time is ahead of UTC in an IANA zone at that time; zones is its table.
+     * Must be pure. */
+    int32_t (*zone_offset_s)(const void *zones, struct th_str zone, int64_t utc_us);
+    const void *zones;
+};
+
+/* As documented; zone_offset_s is NULL and means UTC. */
+struct retry_config retry_config_default(void);
+
+extern const struct core_ops retry_core;
+
+enum send_stand {
+    SEND_RELEASED, /* holds a release, or is due: will be planned */
+    SEND_PLANNED,
+    SEND_ACCEPTED, /* its report is awaited */
+    SEND_UNKNOWN,
+    SEND_WAITING,
+    SEND_ASKED,
+    SEND_PARKED,
+};
+
+#define SEND_STANDS (SEND_PARKED + 1)
+
+/* Where a send stands, for tests and simulation. False: not a live send of this slot. */
+bool retry_look(const void *core, struct th_id send, enum send_stand *out_stand, int32_t *out_n);
+
+size_t retry_live(const void *core);
+
+#endif

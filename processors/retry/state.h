@@ -1,0 +1,110 @@
+/* state.h - what the retry core remembers; inside this folder only. */
+#ifndef TELEHUB_PROCESSORS_RETRY_STATE_H
+#define TELEHUB_PROCESSORS_RETRY_STATE_H
+
+#include "common/eventlog/table.h"
+#include "common/eventlog/timers.h"
+#include "processors/retry/retry.h"
+#include "processors/retry/route.h"
+
+#define SEND_LANES_MAX 4 /* distinct lanes that a send remembers to have tried */
+
+struct send {
+    struct th_id id;
+    struct th_id group; /* of a campaign its id, of API sends one made of the tenant */
+    struct th_id next;  /* in the group's list of this stand */
+    struct th_id prev;
+    struct blob *content; /* Avro body of a SendContent; NULL: a recipient of a campaign */
+    struct th_id audience;
+    int32_t part;
+    int32_t row;
+    int64_t release;
+    int64_t send_at_us;
+    int64_t send_by_us;    /* 0: no limit */
+    int64_t expires_at_us; /* 0: never */
+    int64_t due_at_us;     /* the timer that counts; INT64_MAX: none */
+    int32_t n;             /* of the last attempt */
+    int32_t lane;          /* of the last attempt */
+    int32_t lane_next;     /* chosen for the next one; 0: none */
+    int32_t lanes_tried[SEND_LANES_MAX];
+    uint8_t lane_tries; /* attempts at lane that may have reached it */
+    uint8_t tries;      /* over all lanes */
+    uint8_t stand;      /* enum send_stand */
+    uint8_t channel;    /* enum channel */
+    bool is_possible_duplicate;
+};
+
+/* A campaign, or the API sends of a tenant. */
+struct group {
+    struct th_id id;
+    struct blob *tenant;
+    bool is_campaign;
+    uint8_t state;   /* enum control_state, as applied */
+    int64_t version; /* applied */
+    int64_t live;
+    struct th_id idle_first;   /* released, asked, waiting */
+    struct th_id parked_first; /* parked */
+};
+
+/* Volatile: what a batch moved, told to campaign when it is committed. */
+struct moves {
+    struct th_id group;
+    struct th_str tenant; /* in the batch's arena */
+    int64_t settled, accepted, awaiting_report, unknown, suppressed, ended;
+    size_t wanted_n; /* in retry.wanted */
+};
+
+struct lane_load {
+    struct th_id id; /* lane_id(number) */
+    int64_t planned; /* unsettled plans of this slot */
+};
+
+struct wanted {
+    struct th_id group;
+    struct th_id send;
+};
+
+struct retry {
+    struct retry_config config;
+    struct core_env env;
+    struct table *sends;
+    struct table *groups;
+    struct table *loads; /* planned per lane, and per partition of dispatch.requests */
+    struct timers timers;
+    struct timers walks; /* groups whose lists must be walked */
+    bool has_lost_timers;
+
+    /* volatile, of the gathering batch */
+    struct moves *moves;
+    size_t moves_n, moves_cap;
+    struct wanted *wanted;
+    size_t wanted_n, wanted_cap;
+
+    /* volatile: sends that found their lane full, oldest first */
+    struct th_id *queued;
+    size_t queued_first, queued_n, queued_cap;
+
+    struct routes *routes;
+};
+
+struct th_id lane_id(int32_t lane);
+struct th_id partition_id(int32_t lane, int partitions);
+struct th_id api_group(struct th_str tenant);
+
+static inline bool holds_release(enum send_stand stand)
+{
+    return stand == SEND_RELEASED || stand == SEND_PLANNED;
+}
+
+enum th_code retry_evolve(void *core, const struct event *event);
+
+/* What a snapshot brings back. Errors: TH_CONFLICT (twice), TH_NOMEM */
+enum th_code retry_restore(struct retry *retry, const struct send *saved, struct th_str tenant,
+                           struct th_str content);
+enum th_code retry_restore_group(struct retry *retry, const struct group *saved,
+                                 struct th_str tenant);
+
+enum th_code retry_save(const void *core, int part, int piece, struct th_buf *out);
+enum th_code retry_load(void *core, int part, int piece, struct th_str bytes);
+
+#endif
