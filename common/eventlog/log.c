@@ -12,14 +12,10 @@
 
 int log_output_part(const struct th_log *log, const struct log_output *output)
 {
-    switch (topic_kind(output->topic)) {
-    case TOPIC_BY_LANE:
+    if (output->part >= 0)
         return output->part;
-    case TOPIC_REFERENCE:
+    if (topic_kind(output->topic) == TOPIC_REFERENCE)
         return 0;
-    case TOPIC_KEYED:
-        break;
-    }
     return topic_partition_of_key(output->key, log->partitions[output->topic]);
 }
 
@@ -62,10 +58,10 @@ static enum th_code check_output(const struct th_log *log, const struct log_outp
 
     bool is_by_lane = topic_kind(output->topic) == TOPIC_BY_LANE;
     int partitions = log->partitions[output->topic];
-    if (is_by_lane ? output->part < 0 || output->part >= partitions : output->part != -1)
-        return th_fail(err, TH_INVALID, "%s: partition %d of %d, %s", topic_name(output->topic),
+    if (output->part < (is_by_lane ? 0 : -1) || output->part >= partitions)
+        return th_fail(err, TH_INVALID, "%s: partition %d of %d%s", topic_name(output->topic),
                        output->part, partitions,
-                       is_by_lane ? "the writer must give the lane's" : "only the key decides it");
+                       is_by_lane ? ", the writer must give the lane's" : "");
     if (output->key.n > LOG_KEY_SIZE_MAX)
         return th_fail(err, TH_INVALID, "%s: a key of %zu bytes, at most %d",
                        topic_name(output->topic), output->key.n, LOG_KEY_SIZE_MAX);

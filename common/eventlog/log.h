@@ -52,7 +52,8 @@ struct log_place {
 /* A record to be written. Bytes are borrowed for the call. */
 struct log_output {
     enum topic topic;
-    int part; /* TOPIC_BY_LANE: the lane's partition. Otherwise -1: computed from the key. */
+    int part; /* TOPIC_BY_LANE: the lane's partition. Otherwise -1: computed from the key, but for
+                 what a slot notes for itself alone, which goes to a partition of its own. */
     struct th_str key;
     struct th_str value;
 };

@@ -97,7 +97,8 @@ static void test_what_is_not_allowed_leaves_nothing(void **state)
          {TOPIC_DISPATCH_ATTEMPTS, -1, TH_STR("k"), TH_STR("v")}},
         {"a lane's record beyond the partitions",
          {TOPIC_DISPATCH_ATTEMPTS, CONFORMANCE_PARTITIONS, TH_STR("k"), TH_STR("v")}},
-        {"a keyed record with a partition", {TOPIC_SEND_REQUESTS, 0, TH_STR("k"), TH_STR("v")}},
+        {"a keyed record beyond the partitions",
+         {TOPIC_SEND_REQUESTS, 1000, TH_STR("k"), TH_STR("v")}},
         {"a reference record with a partition", {TOPIC_CONFIG, 1, TH_STR("k"), TH_STR("v")}},
         {"a topic that there is not", {(enum topic)TOPIC_COUNT, -1, TH_STR("k"), TH_STR("v")}},
     };
