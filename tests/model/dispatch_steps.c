@@ -238,7 +238,8 @@ static void commit_result(const struct expansion *x, unsigned host, unsigned s, 
             close_as(&w, s, n, CLOSED, OUTCOME_REFUSED);
         break;
     case GOT_TIMEOUT: /* never takes back what a callback has settled */
-        if (attempt->state == STARTED)
+        if (attempt->state == STARTED ||
+            (attempt->state == RESULT_ACCEPTED && mutated(x, TIMEOUT_TAKES_BACK)))
             close_as(&w, s, n, RESULT_UNKNOWN, OUTCOME_UNKNOWN);
         break;
     case NOTHING:
@@ -315,11 +316,16 @@ static void read_callback(const struct expansion *x, unsigned host, unsigned s, 
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
 
-    if (attempt->callback != CALLBACK_QUEUED || (is_repeated && !use_up(&w, REPEAT_CALLBACK)))
+    bool is_failure = attempt->callback == FAILURE_QUEUED;
+
+    if ((attempt->callback != CALLBACK_QUEUED && !is_failure) ||
+        (is_repeated && !use_up(&w, REPEAT_CALLBACK)))
         return;
     if (!is_repeated)
         attempt->callback = NO_CALLBACK;
-    if (is_open(attempt) || attempt->state == NOT_RESOLVED)
+    if (is_failure)
+        close_as(&w, s, n, RESULT_ACCEPTED, OUTCOME_FAILED);
+    else if (is_open(attempt) || attempt->state == NOT_RESOLVED)
         close_as(&w, s, n, RESULT_ACCEPTED, OUTCOME_ACCEPTED);
     commit(x,
            (struct deed){.action = is_repeated ? DO_READ_CALLBACK_AGAIN : DO_READ_CALLBACK,

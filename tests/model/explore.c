@@ -16,7 +16,7 @@ struct origin {
 
 struct edge {
     uint32_t to;
-    uint8_t kind;
+    uint8_t kind, action;
 };
 
 struct explorer {
@@ -136,7 +136,7 @@ static enum th_code intern(struct explorer *x, const void *state, struct origin 
     return TH_OK;
 }
 
-static enum th_code add_edge(struct explorer *x, uint32_t to, uint8_t kind)
+static enum th_code add_edge(struct explorer *x, uint32_t to, struct explore_step step)
 {
     if (x->edge_count == x->edge_room) {
         size_t room = x->edge_room ? x->edge_room * GROWTH_FACTOR : STATES_FIRST;
@@ -147,7 +147,7 @@ static enum th_code add_edge(struct explorer *x, uint32_t to, uint8_t kind)
             return TH_NOMEM;
         x->edge_room = room;
     }
-    x->edges[x->edge_count++] = (struct edge){.to = to, .kind = kind};
+    x->edges[x->edge_count++] = (struct edge){.to = to, .kind = step.kind, .action = step.action};
     return TH_OK;
 }
 
@@ -159,7 +159,7 @@ void explore_emit(struct explore_sink *sink, struct explore_step step, const voi
         sink->code =
             intern(sink->explorer, state, (struct origin){.parent = sink->from, .step = step}, &to);
     if (sink->code == TH_OK)
-        sink->code = add_edge(sink->explorer, to, step.kind);
+        sink->code = add_edge(sink->explorer, to, step);
 }
 
 /* next() reads a copy: the array of states may move while it emits. */
@@ -271,6 +271,8 @@ enum th_code explorer_new(const struct explore_model *model, size_t states_max,
         .depth = depth_of(x, (uint32_t)x->state_count - 1),
         .broken = broken,
     };
+    for (size_t e = 0; e < x->edge_count; e++)
+        out_result->taken[x->edges[e].action]++;
     *out_explorer = TH_TAKE(x);
     return TH_OK;
 }

@@ -59,8 +59,9 @@ struct explore_model {
 struct explore_result {
     size_t state_count;
     size_t step_count;
-    size_t depth;       /* steps to the farthest state */
-    const char *broken; /* NULL: every invariant holds, every goal stays within reach */
+    size_t depth;                /* steps to the farthest state */
+    size_t taken[UINT8_MAX + 1]; /* steps by action: one that is never taken proves nothing */
+    const char *broken;          /* NULL: every invariant holds, every goal stays within reach */
 };
 
 struct explorer;

@@ -107,8 +107,8 @@ void push_progress(struct world *w, struct progress record)
 static bool is_over(const struct attempt *attempt)
 {
     return attempt->state != STARTED && attempt->state != RESULT_UNKNOWN &&
-           attempt->hand == NOTHING && !attempt->is_on_wire && attempt->callback != CALLBACK_DUE &&
-           attempt->callback != CALLBACK_QUEUED;
+           attempt->hand == NOTHING && !attempt->is_on_wire &&
+           (attempt->callback == NO_CALLBACK || attempt->callback == CALLBACK_LOST);
 }
 
 /* Retry plans attempt n, whose place an older attempt had. */
@@ -302,8 +302,8 @@ static const char *broken_send(const struct send *send)
 static const char *broken_account(const struct scenario *scenario, const struct world *w)
 {
     int open = w->campaign.open - w->request_count;
-    int unknown = w->campaign.unknown;
-    int settled = w->campaign.settled;
+    int unknown = 0;
+    int settled = 0;
 
     for (unsigned i = 0; i < w->progress_count; i++) {
         open += w->progress[i].released;
@@ -315,6 +315,8 @@ static const char *broken_account(const struct scenario *scenario, const struct 
         unknown -= w->sends[s].standing == UNKNOWN;
         settled -= is_settled(w->sends[s].standing);
     }
+    unknown += w->campaign.unknown;
+    settled += w->campaign.settled;
     if (open != 0)
         return "the look-ahead has leaked: a release is never accounted for, or twice";
     return unknown || settled ? "campaign's counts are not those of retry" : NULL;
@@ -438,11 +440,12 @@ static const struct explore_goal goals[] = {
 
 /* --- the story ------------------------------------------------------------------------------- */
 
-static const char *const sentences[] = {
+const char *const protocol_actions[] = {
 #define ACTION_SAYS(name, says) says,
     ACTIONS(ACTION_SAYS)
 #undef ACTION_SAYS
 };
+const size_t protocol_action_count = TH_LEN(protocol_actions);
 
 static const char *const names[SENDS_MAX] = {"Asha", "Bina", "Chitra"};
 
@@ -471,7 +474,7 @@ static void tell(const void *context, struct explore_step step, const void *afte
     (void)after;
     if (!out)
         return;
-    for (const char *p = sentences[step.action]; *p; p++) {
+    for (const char *p = protocol_actions[step.action]; *p; p++) {
         if (*p == '{') {
             put_word(out, p[1], step);
             p += 2;

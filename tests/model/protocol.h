@@ -18,10 +18,10 @@
 #include "tests/model/explore.h"
 
 #define SENDS_MAX    3 /* recipients; of a campaign each has one send */
-#define TRIES_KEPT   2 /* latest attempts of a send that are told apart; older ones must be over */
+#define TRIES_KEPT   4 /* latest attempts of a send that are told apart; older ones must be over */
 #define PLANS_MAX    6 /* span from the cursor of dispatch.requests to its end */
 #define REQUESTS_MAX 6
-#define OUTCOMES_MAX 6
+#define OUTCOMES_MAX 9
 #define PROGRESS_MAX 10
 #define HOSTS        2 /* processes that compete for dispatch's slot */
 #define SESSIONS_MAX 7
@@ -43,6 +43,7 @@ enum event {
     LOSE_REPLY,      /* the provider acts, the caller sees a time-out */
     LOSE_CALLBACK,   /* it never comes */
     REPEAT_CALLBACK, /* it comes again */
+    REPORT_FAILURE,  /* it says that the call was not answered */
     LOSE_JOURNALS,   /* power loss: the send journals of before are not believed */
     JOURNAL_FULL,    /* a write to the send journal fails */
     PAUSE,           /* commands; a paused campaign can always be resumed, a stop released */
@@ -83,6 +84,9 @@ enum mutation {
     ANSWER_CHANGES_ONLY,   /* a pause is answered only by slots that were not paused before */
     IGNORE_LATE_RELEASE,   /* a release of a send that has ended is dropped without account */
     KEEP_RELEASE_IN_BACKOFF, /* a release is not handed back by a send that waits */
+    DROP_AFTER_CANCEL,       /* a first release read after the cancel is dropped without account */
+    TIMEOUT_TAKES_BACK,      /* a time-out makes unknown what a callback has settled */
+    TAKE_ANY_REPORT,         /* a failure report starts another attempt wherever the send stands */
     JUDGE_BEHIND,            /* nobody waits for the versions that a record was decided on */
 };
 #define MUTATIONS (JUDGE_BEHIND + 1)
@@ -93,6 +97,7 @@ struct scenario {
     uint8_t look_ahead; /* releases open at once */
     bool is_multi_host; /* an owner that loses its slot lives on; journals are local */
     enum reconciliation reconciliation;
+    bool retries_on_report; /* an accepted call that is reported as not answered is made again */
     uint8_t times[EVENTS];
     enum mutation mutation;
     bool watches_calls_only; /* "called twice" is the only invariant: for stories to their end */
@@ -107,6 +112,7 @@ enum standing {
     PARKED,
     WAITING, /* for its back-off */
     UNKNOWN,
+    AWAITING, /* accepted; its report may start another attempt, for a while */
     ACCEPTED,
     IN_DOUBT,
     ENDED,
@@ -128,7 +134,7 @@ enum hand {
     NEVER_SENT, /* permit given up unused */
 };
 
-enum callback { NO_CALLBACK, CALLBACK_DUE, CALLBACK_QUEUED, CALLBACK_LOST };
+enum callback { NO_CALLBACK, CALLBACK_DUE, CALLBACK_QUEUED, FAILURE_QUEUED, CALLBACK_LOST };
 
 struct attempt {
     uint8_t state;   /* enum attempt_state */
@@ -142,11 +148,11 @@ struct attempt {
 };
 
 struct send {
-    uint8_t standing;                      /* enum standing */
-    uint8_t n;                             /* latest attempt, from 1 */
-    uint8_t tries;                         /* that may have reached a provider */
-    uint8_t lane;                          /* of the next plan: 0 or 1 */
-    uint8_t calls;                         /* by the provider, never more than 2 counted */
+    uint8_t standing; /* enum standing */
+    uint8_t n;        /* latest attempt, from 1 */
+    uint8_t tries;    /* that may have reached a provider */
+    uint8_t lane;     /* of the next plan: 0 or 1 */
+    uint8_t calls;    /* by the provider, less those reported as not answered; 2 is enough */
     struct attempt tries_kept[TRIES_KEPT]; /* attempt n at n % TRIES_KEPT */
 };
 
@@ -170,6 +176,7 @@ enum outcome_kind {
     OUTCOME_NOT_EXECUTED,
     OUTCOME_UNKNOWN,
     OUTCOME_IN_DOUBT,
+    OUTCOME_FAILED, /* executed, and not answered */
     RETURNED_LATE,
     RETURNED_CIRCUIT,
     RETURNED_PAUSED,
@@ -270,6 +277,10 @@ enum flaw {
     LISTED_IN_VAIN,
     BOUND_EXCEEDED,
 };
+
+/* What steps there are: one sentence each, with {s}, {n}, {h} for recipient, attempt, process. */
+extern const char *const protocol_actions[];
+extern const size_t protocol_action_count;
 
 /* The model of scenario, which must outlive it. */
 struct explore_model protocol_model(const struct scenario *scenario);

@@ -72,6 +72,11 @@ static void call_back(const struct expansion *x, unsigned s, unsigned n)
     attempt->callback = CALLBACK_QUEUED;
     emit(x, step_on(DO_CALL_BACK, PROGRESS, s, n, 0), &w);
     w = *x->before;
+    if (use_up(&w, REPORT_FAILURE)) {
+        attempt->callback = FAILURE_QUEUED;
+        emit(x, step_on(DO_CALL_BACK_FAILED, FAULT, s, n, 0), &w);
+    }
+    w = *x->before;
     if (use_up(&w, LOSE_CALLBACK)) {
         attempt->callback = CALLBACK_LOST;
         emit(x, step_on(DO_NO_CALL_BACK, FAULT, s, n, 0), &w);

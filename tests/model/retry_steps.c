@@ -59,6 +59,12 @@ static void take_release(const struct expansion *x, struct world *w, unsigned s)
         move(x, w, s, SUPPRESSED);
 }
 
+static bool is_dropped(const struct expansion *x, struct request request)
+{
+    return mutated(x, DROP_AFTER_CANCEL) && request.kind == SEND_REQUESTED &&
+           sees_cancel(x->before, &x->before->retry);
+}
+
 static void read_request(const struct expansion *x)
 {
     struct world w = *x->before;
@@ -68,9 +74,9 @@ static void read_request(const struct expansion *x)
     struct request request = pop_request(&w);
     unsigned standing = w.sends[request.send].standing;
 
-    if (standing == (request.kind == SEND_REQUESTED ? UNSEEN : ASKED))
+    if (!is_dropped(x, request) && standing == (request.kind == SEND_REQUESTED ? UNSEEN : ASKED))
         take_release(x, &w, request.send);
-    else if (!mutated(x, IGNORE_LATE_RELEASE))
+    else if (!mutated(x, IGNORE_LATE_RELEASE) && !is_dropped(x, request))
         push_progress(&w, (struct progress){.kind = SENDS_MOVED, .released = -1});
     emit(x, step_on(DO_READ_REQUEST, PROGRESS, request.send, 0, 0), &w);
 }
@@ -108,6 +114,16 @@ static void end_back_off(const struct expansion *x, unsigned s)
     emit(x, step_on(DO_BACK_OFF_OVER, PROGRESS, s, 0, 0), &w);
 }
 
+static void stop_waiting_for_report(const struct expansion *x, unsigned s)
+{
+    struct world w = *x->before;
+
+    if (w.sends[s].standing != AWAITING)
+        return;
+    move(x, &w, s, ACCEPTED);
+    emit(x, step_on(DO_REPORT_WAIT_OVER, PROGRESS, s, 0, 0), &w);
+}
+
 /* What the walk after a resume, a released stop or a cancel does with a send. It follows from
  * state alone, so that a restart takes it up again. */
 static void walk(const struct expansion *x, unsigned s)
@@ -122,6 +138,8 @@ static void walk(const struct expansion *x, unsigned s)
         return;
     if (is_cancelled && is_mine)
         move(x, &w, s, ENDED);
+    else if (is_cancelled && standing == AWAITING)
+        move(x, &w, s, ACCEPTED);
     else if (standing == PARKED && !is_held(&w))
         move(x, &w, s, ASKED);
     else
@@ -142,6 +160,35 @@ static void count_try(const struct expansion *x, struct world *w, unsigned s)
         go_on(x, w, s, WAITING);
 }
 
+/* A send in doubt has settled: a later report changes its class, never starts an attempt. */
+static void accept(const struct expansion *x, struct world *w, unsigned s)
+{
+    struct send *send = &w->sends[s];
+    bool may_follow = x->scenario->retries_on_report && send->standing != IN_DOUBT;
+
+    if (send->standing == PLANNED)
+        send->tries++;
+    move(x, w, s, may_follow && !sees_cancel(w, &w->retry) ? AWAITING : ACCEPTED);
+}
+
+static void take_failure(const struct expansion *x, struct world *w, unsigned s)
+{
+    struct send *send = &w->sends[s];
+
+    if (!x->scenario->retries_on_report || send->standing == IN_DOUBT) {
+        move(x, w, s, ACCEPTED);
+        return;
+    }
+    if (send->calls > 0) /* reported as not answered: another may follow */
+        send->calls--;
+    if (send->standing == PLANNED)
+        send->tries++;
+    if (send->tries >= TRIES_MAX)
+        move(x, w, s, ENDED);
+    else
+        go_on(x, w, s, WAITING);
+}
+
 static void take_outcome(const struct expansion *x, struct world *w, struct outcome outcome)
 {
     unsigned s = outcome.send;
@@ -149,7 +196,10 @@ static void take_outcome(const struct expansion *x, struct world *w, struct outc
 
     switch ((enum outcome_kind)outcome.kind) {
     case OUTCOME_ACCEPTED:
-        move(x, w, s, ACCEPTED);
+        accept(x, w, s);
+        break;
+    case OUTCOME_FAILED:
+        take_failure(x, w, s);
         break;
     case OUTCOME_REFUSED:
     case OUTCOME_NOT_EXECUTED:
@@ -187,8 +237,10 @@ static void take_outcome(const struct expansion *x, struct world *w, struct outc
 }
 
 /* Which outcomes can follow where a send stands; others are late, and change nothing. */
-static bool can_follow(const struct send *send, struct outcome outcome)
+static bool can_follow(const struct expansion *x, const struct send *send, struct outcome outcome)
 {
+    if (outcome.kind == OUTCOME_FAILED && mutated(x, TAKE_ANY_REPORT))
+        return true;
     if (outcome.n != send->n)
         return false;
     switch ((enum standing)send->standing) {
@@ -197,7 +249,9 @@ static bool can_follow(const struct send *send, struct outcome outcome)
     case UNKNOWN:
         return outcome.kind != OUTCOME_UNKNOWN;
     case IN_DOUBT:
-        return outcome.kind == OUTCOME_ACCEPTED;
+        return outcome.kind == OUTCOME_ACCEPTED || outcome.kind == OUTCOME_FAILED;
+    case AWAITING:
+        return outcome.kind == OUTCOME_FAILED;
     case UNSEEN:
     case RELEASED:
     case ASKED:
@@ -222,7 +276,7 @@ static void read_outcome(const struct expansion *x)
 
     if (is_behind && !mutated(x, JUDGE_BEHIND))
         return;
-    if (can_follow(&w.sends[outcome.send], outcome))
+    if (can_follow(x, &w.sends[outcome.send], outcome))
         take_outcome(x, &w, outcome);
     emit(x, step_on(DO_READ_OUTCOME, PROGRESS, outcome.send, outcome.n, 0), &w);
 }
@@ -291,6 +345,7 @@ void retry_steps(const struct expansion *x)
     for (unsigned s = 0; s < x->scenario->sends; s++) {
         come_due(x, s);
         end_back_off(x, s);
+        stop_waiting_for_report(x, s);
         walk(x, s);
         replan(x, s);
     }

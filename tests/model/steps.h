@@ -28,6 +28,7 @@ enum kind {
     X(READ_REQUEST, "retry reads the next request: {s}")                                           \
     X(COMES_DUE, "for {s} the time has come: retry plans attempt {n}, or parks or ends the send")  \
     X(BACK_OFF_OVER, "the back-off of {s} is over: retry asks for a release, or parks or ends")    \
+    X(REPORT_WAIT_OVER, "retry waits no longer for a report on {s}")                               \
     X(WALK, "retry's walk reaches {s}: it asks again, or ends as cancelled")                       \
     X(READ_OUTCOME, "retry reads the next outcome: {s}, attempt {n}")                              \
     X(REPLAN, "retry plans attempt {n} of {s} elsewhere without having the one before back")       \
@@ -68,6 +69,7 @@ enum kind {
     X(ANSWER, "the answer to attempt {n} of {s} arrives")                                          \
     X(NO_ANSWER, "the answer to attempt {n} of {s} does not arrive; the caller times out")         \
     X(CALL_BACK, "the gateway appends the callback of attempt {n} of {s}")                         \
+    X(CALL_BACK_FAILED, "the gateway appends that {s} did not answer attempt {n}")                 \
     X(NO_CALL_BACK, "the callback of attempt {n} of {s} is lost")
 
 enum action {
