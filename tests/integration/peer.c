@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +43,13 @@ static void note_header(struct connection *conn)
     struct peer *peer = conn->peer;
     const char *field = strcasestr(conn->bytes, "\r\nAuthorization: ");
 
+    (void)pthread_mutex_lock(&peer->mutex);
     if (field)
-        (void)snprintf(peer->authorization, sizeof peer->authorization, "%.*s",
+        (void)snprintf(peer->last.authorization, PEER_LINE_MAX, "%.*s",
                        (int)strcspn(field + 2, "\r"), field + 2);
-    (void)snprintf(peer->first_line, sizeof peer->first_line, "%.*s",
-                   (int)strcspn(conn->bytes, "\r"), conn->bytes);
+    (void)snprintf(peer->last.first_line, PEER_LINE_MAX, "%.*s", (int)strcspn(conn->bytes, "\r"),
+                   conn->bytes);
+    (void)pthread_mutex_unlock(&peer->mutex);
     peer->n_headers++;
 }
 
@@ -221,6 +222,7 @@ void peer_start(struct peer *peer, enum peer_conduct conduct, const char *answer
     pthread_t thread;
 
     *peer = (struct peer){.conduct = conduct, .answer = answer};
+    (void)pthread_mutex_init(&peer->mutex, NULL);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     peer->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert(peer->listen_fd >= 0);
@@ -241,4 +243,13 @@ void peer_stop(struct peer *peer)
     while (peer->n_threads)
         (void)usleep(1000);
     (void)close(peer->listen_fd);
+    (void)pthread_mutex_destroy(&peer->mutex);
+}
+
+struct peer_request peer_last(struct peer *peer)
+{
+    (void)pthread_mutex_lock(&peer->mutex);
+    struct peer_request last = peer->last;
+    (void)pthread_mutex_unlock(&peer->mutex);
+    return last;
 }

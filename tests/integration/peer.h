@@ -5,6 +5,7 @@
 #ifndef TELEHUB_TESTS_INTEGRATION_PEER_H
 #define TELEHUB_TESTS_INTEGRATION_PEER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +24,13 @@ enum peer_conduct {
     PEER_RESETS,          /* read the request whole, then reset the connection */
 };
 
-#define PEER_AUTHORIZATION_MAX 200
+#define PEER_LINE_MAX 200
+
+/* What was said in a header. */
+struct peer_request {
+    char first_line[PEER_LINE_MAX];
+    char authorization[PEER_LINE_MAX]; /* the whole field */
+};
 
 struct peer {
     enum peer_conduct conduct;
@@ -36,8 +43,8 @@ struct peer {
     atomic_long n_body;    /* bytes of bodies that arrived */
     atomic_int n_threads;
     atomic_bool is_stopping;
-    char authorization[PEER_AUTHORIZATION_MAX]; /* header field of the last request */
-    char first_line[PEER_AUTHORIZATION_MAX];
+    pthread_mutex_t mutex; /* guards what follows */
+    struct peer_request last;
 };
 
 #define PEER_OK                                                                                    \
@@ -46,5 +53,8 @@ struct peer {
 
 void peer_start(struct peer *peer, enum peer_conduct conduct, const char *answer);
 void peer_stop(struct peer *peer);
+
+/* Of the request whose header arrived last. */
+struct peer_request peer_last(struct peer *peer);
 
 #endif
