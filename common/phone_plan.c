@@ -2,7 +2,6 @@
 
 #include "common/err.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct phone_plan plans[] = {
@@ -263,14 +262,6 @@ const struct phone_plan *phone_plan_of_country(struct th_str country)
     return NULL;
 }
 
-static bool starts_with_code(struct th_str digits, const struct phone_plan *plan)
-{
-    char code[8];
-
-    (void)snprintf(code, sizeof code, "%d", plan->code);
-    return th_str_starts(digits, th_str(code));
-}
-
 static bool starts_with_any(struct th_str digits, const char *leading)
 {
     struct th_str rest = th_str(leading);
@@ -285,17 +276,31 @@ static bool starts_with_any(struct th_str digits, const char *leading)
     return false;
 }
 
+/* The number that the first n digits make; -1 if there are fewer. */
+static int first_digits(struct th_str digits, size_t n)
+{
+    int value = 0;
+
+    if (digits.n < n)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        value = value * 10 + (digits.p[i] - '0');
+    return value;
+}
+
 /* No country code is the beginning of another, so the order of the table does not matter. */
 const struct phone_plan *phone_plan_of_digits(struct th_str digits)
 {
+    const int codes[] = {-1, first_digits(digits, 1), first_digits(digits, 2),
+                         first_digits(digits, 3)};
     const struct phone_plan *main_plan = NULL;
 
     for (size_t i = 0; i < TH_LEN(plans); i++) {
         const struct phone_plan *plan = &plans[i];
-
-        if (!starts_with_code(digits, plan))
-            continue;
         size_t n = phone_plan_code_size(plan);
+
+        if (plan->code != codes[n])
+            continue;
         if (!*plan->leading)
             main_plan = plan;
         else if (starts_with_any((struct th_str){digits.p + n, digits.n - n}, plan->leading))
