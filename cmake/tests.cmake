@@ -21,3 +21,11 @@ function(th_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
 endfunction()
+
+# th_failing_malloc(NAME): the test includes tests/unit/failing_malloc.h.
+function(th_failing_malloc name)
+  if(TELEHUB_TESTS)
+    target_link_options(${name} PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc
+                        -Wl,--wrap=reallocarray -Wl,--wrap=free)
+  endif()
+endfunction()

@@ -43,8 +43,7 @@ enum th_code table_remove(struct table *table, struct th_id id);
 /* Every entry: start with *at = 0; NULL at the end. No insert or remove in between. */
 const void *table_next(const struct table *table, size_t *at);
 
-/* --- bytes of variable length ------------------------------------------------------------------
- */
+/* --- bytes of variable length --------------------------------------------------------------- */
 
 /* Immutable. An entry may hold pointers to blobs; whoever removes or replaces the pointer drops
  * the blob in the same batch. */
@@ -67,8 +66,7 @@ enum th_code table_blob(struct table *table, struct th_str bytes, struct blob **
 TH_MUST_USE
 enum th_code table_drop(struct table *table, struct blob *blob);
 
-/* --- batches ------------------------------------------------------------------------------------
- */
+/* --- batches --------------------------------------------------------------------------------- */
 
 /* The gathering batch becomes the committing one; there must be none committing. */
 void table_close(struct table *table);
@@ -79,12 +77,12 @@ void table_forget(struct table *table);
 /* Undo the gathering batch, then the committing one. */
 void table_undo(struct table *table);
 
-/* --- snapshots
- * ------------------------------------------------------------------------------------ */
+/* --- snapshots ------------------------------------------------------------------------------- */
 
 int table_piece(struct th_id id);
 
-/* Every entry of a piece as it was before the committing and the gathering batch.
+/* Every entry of a piece as it was before the committing and the gathering batch, in the order of
+ * ids: equal states give equal sequences, whatever led to them. each must not change the table.
  * Errors: TH_NOMEM, and what each returns */
 TH_MUST_USE
 enum th_code table_each_durable(const struct table *table, int piece,

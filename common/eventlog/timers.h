@@ -9,6 +9,8 @@
 
 #include "common/ids.h"
 
+#define TIMERS_MAX ((size_t)1 << 24) /* 384 MiB of them */
+
 struct timer {
     int64_t due_us;
     struct th_id id;
@@ -24,7 +26,7 @@ struct timers {
 void timers_fini(struct timers *timers);
 void timers_clear(struct timers *timers);
 
-/* Errors: TH_NOMEM */
+/* Errors: TH_NOMEM (also beyond TIMERS_MAX) */
 TH_MUST_USE
 enum th_code timers_add(struct timers *timers, int64_t due_us, struct th_id id);
 
