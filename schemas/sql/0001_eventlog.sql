@@ -124,7 +124,7 @@ CREATE TABLE eventlog.snapshot (
     raw_len int NOT NULL,
     crc32c int NOT NULL,
     body bytea NOT NULL,
-    PRIMARY KEY (app, part, piece, fold_version, upto_offset)
+    PRIMARY KEY (app, part, piece, upto_offset)
 );
 ALTER TABLE eventlog.snapshot ALTER body SET STORAGE EXTERNAL;
 COMMENT ON TABLE eventlog.snapshot IS 'A cache of slots'' states; may be emptied at any time.';
@@ -175,8 +175,8 @@ SELECT eventlog.add_segment(2);
 
 -- Append batches and tell their first offsets, in the order of (topic, partition, place in the
 -- arrays). Batches of one partition stand together; prior counts the records of those before it.
-CREATE FUNCTION eventlog.append(t smallint[], p smallint[], prior int[], cnt int[],
-                                codec smallint[], rawlen int[], crc int[], body bytea[])
+CREATE FUNCTION eventlog.append(body bytea[], t smallint[], p smallint[], prior int[], cnt int[],
+                                codec smallint[], rawlen int[], crc int[])
 RETURNS bigint[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     r bigint[];
@@ -198,7 +198,7 @@ BEGIN
                          WHERE x.seg = h.seg AND x.topic_id = u.t AND x.part = u.p
                          ORDER BY x.base_offset DESC LIMIT 1), h.floor_offset) + u.prior,
                u.c, u.k, u.rl, u.cr, u.b
-        FROM unnest(t, p, prior, cnt, codec, rawlen, crc, body) u(t, p, prior, c, k, rl, cr, b)
+        FROM unnest(body, t, p, prior, cnt, codec, rawlen, crc) u(b, t, p, prior, c, k, rl, cr)
         JOIN eventlog.partition_head h ON h.topic_id = u.t AND h.part = u.p
         RETURNING topic_id, part, base_offset)
     SELECT array_agg(base_offset ORDER BY topic_id, part, base_offset) INTO r FROM ins;
@@ -211,8 +211,8 @@ END $$;
 -- A slot's transaction: fence, outputs, cursor. Of epochs only the newest can commit; of two
 -- transactions with one number only the first.
 CREATE FUNCTION eventlog.commit_slot(a smallint, sl smallint, e bigint, seq bigint, cur bytea,
-                                     t smallint[], p smallint[], prior int[], cnt int[],
-                                     codec smallint[], rawlen int[], crc int[], body bytea[])
+                                     body bytea[], t smallint[], p smallint[], prior int[],
+                                     cnt int[], codec smallint[], rawlen int[], crc int[])
 RETURNS bigint[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     r bigint[] := '{}';
@@ -226,7 +226,7 @@ BEGIN
         RAISE EXCEPTION 'the slot has another owner' USING ERRCODE = 'THF01';
     END IF;
     IF cardinality(t) > 0 THEN
-        r := eventlog.append(t, p, prior, cnt, codec, rawlen, crc, body);
+        r := eventlog.append(body, t, p, prior, cnt, codec, rawlen, crc);
     END IF;
     INSERT INTO eventlog.journal (app, slot, txn_seq, epoch, cursor, bases)
         VALUES (a, sl, seq, e, cur, r);
@@ -236,8 +236,8 @@ END $$;
 -- Requests with idempotency keys: keys, answers and records together, or nothing at all (a unique
 -- violation) when one of the keys is there already.
 CREATE FUNCTION eventlog.ingest(tn text[], rt text[], ky text[], fp bytea[], st int[], an bytea[],
-                                t smallint[], p smallint[], prior int[], cnt int[],
-                                codec smallint[], rawlen int[], crc int[], body bytea[])
+                                body bytea[], t smallint[], p smallint[], prior int[], cnt int[],
+                                codec smallint[], rawlen int[], crc int[])
 RETURNS bigint[] LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Sorted, so that two calls with the same keys wait for each other in one order.
@@ -246,7 +246,7 @@ BEGIN
         FROM unnest(tn, rt, ky, fp, st, an) u(tn, rt, ky, fp, st, an)
         ORDER BY u.tn COLLATE "C", u.rt COLLATE "C", u.ky COLLATE "C";
     IF cardinality(t) > 0 THEN
-        RETURN eventlog.append(t, p, prior, cnt, codec, rawlen, crc, body);
+        RETURN eventlog.append(body, t, p, prior, cnt, codec, rawlen, crc);
     END IF;
     RETURN '{}'::bigint[];
 END $$;

@@ -4,13 +4,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "connectors/postgres/migrate.h"
 #include "connectors/postgres/pg.h"
 #include "tests/integration/cluster.h"
+#include "tests/integration/pg_proxy.h"
 
 static struct cluster *cluster;
 
@@ -262,85 +260,23 @@ static void test_settings_of_the_role_do_not_count(void **unused)
 /* --- a pooler in between
  * ------------------------------------------------------------------------------ */
 
-/* Stands between libpq and the server on a socket of its own, and as a pooler does gives the client
- * another backend's key than that of the backend that serves it. */
-struct pooler {
-    int listener;
-    char server[128];
-    pthread_t thread;
-};
-
-static int connect_unix(const char *path)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    return fd;
-}
-
-/* BackendKeyData is 'K', its length 12, pid, secret. */
-static void falsify_key(char *bytes, size_t n)
-{
-    static const char head[] = {'K', 0, 0, 0, 12};
-    char *at = memmem(bytes, n, head, sizeof head);
-
-    if (at)
-        at[8] = (char)(at[8] ^ 0x55);
-}
-
-static void *pooler_run(void *argument)
-{
-    struct pooler *pooler = argument;
-    char bytes[65536];
-    ssize_t n;
-    int client = accept(pooler->listener, NULL, NULL);
-    int server = connect_unix(pooler->server);
-    fd_set ready;
-
-    for (;;) {
-        FD_ZERO(&ready);
-        FD_SET(client, &ready);
-        FD_SET(server, &ready);
-        if (select((client > server ? client : server) + 1, &ready, NULL, NULL, NULL) < 0)
-            break;
-        int from = FD_ISSET(client, &ready) ? client : server;
-        n = read(from, bytes, sizeof bytes);
-        if (n <= 0)
-            break;
-        if (from == server)
-            falsify_key(bytes, (size_t)n);
-        if (write(from == client ? server : client, bytes, (size_t)n) != n)
-            break;
-    }
-    close(client);
-    close(server);
-    return NULL;
-}
-
 static void test_a_pooler_is_refused(void **unused)
 {
     (void)unused;
-    struct pooler pooler = {0};
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char folder[300];
     char conninfo[512];
     struct pg *pg = NULL;
     struct th_err err = {0};
 
-    snprintf(pooler.server, sizeof pooler.server, "%s/run/.s.PGSQL.5432", cluster_dir(cluster));
-    snprintf(at.sun_path, sizeof at.sun_path, "%s/run/.s.PGSQL.6432", cluster_dir(cluster));
-    pooler.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(pooler.listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(pooler.listener, 4), 0);
-    assert_int_equal(pthread_create(&pooler.thread, NULL, pooler_run, &pooler), 0);
-
-    snprintf(conninfo, sizeof conninfo, "host=%s/run port=6432 dbname=telehub user=telehub",
-             cluster_dir(cluster));
+    snprintf(folder, sizeof folder, "%s/run", cluster_dir(cluster));
+    snprintf(conninfo, sizeof conninfo, "host=%s port=6432 dbname=telehub user=telehub", folder);
+    struct pg_proxy *proxy = pg_proxy_start(folder, 6432);
+    assert_int_equal(pg_open(&(struct pg_config){.conninfo = conninfo}, &pg, &err), TH_OK);
+    pg_close(TH_TAKE(pg));
+    pg_proxy_pretend_pooler(proxy);
     assert_int_equal(pg_open(&(struct pg_config){.conninfo = conninfo}, &pg, &err), TH_UNSUPPORTED);
     assert_non_null(strstr(err.text, "pooler"));
-    pthread_join(pooler.thread, NULL);
-    close(pooler.listener);
+    pg_proxy_stop(proxy);
 }
 
 /* --- migrations
