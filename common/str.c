@@ -1,5 +1,6 @@
 #include "common/str.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct th_str th_str(const char *text)
@@ -121,12 +122,74 @@ size_t th_str_char_size(struct th_str s)
     return n;
 }
 
+/* The same bytes everywhere: the first is the lowest. */
+static uint64_t load64(const unsigned char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return le64toh(word);
+}
+
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Characters from U+0800 to U+0FFF, where the Indian scripts are, one and two of them: e0, a0 to
+ * bf, 80 to bf. */
+#define INDIAN_MASK_1 UINT64_C(0xc0e0ff)
+#define INDIAN_1      UINT64_C(0x80a0e0)
+#define INDIAN_MASK_2 UINT64_C(0xc0e0ffc0e0ff)
+#define INDIAN_2      UINT64_C(0x80a0e080a0e0)
+
+/* How many of the 8 bytes at p are surely whole characters; 0 says nothing. */
+static size_t utf8_leap(const unsigned char *p)
+{
+    uint64_t word = load64(p);
+    uint64_t high = word & HIGH_BITS;
+
+    if (!high)
+        return 8;
+    if (!(word & 0x80))
+        return (size_t)__builtin_ctzll(high) / 8; /* ASCII up to the first high bit */
+    if ((word & INDIAN_MASK_2) == INDIAN_2)
+        return 6;
+    return (word & INDIAN_MASK_1) == INDIAN_1 ? 3 : 0;
+}
+
+static bool is_ascii32(const unsigned char *p)
+{
+    return ((load64(p) | load64(p + 8) | load64(p + 16) | load64(p + 24)) & HIGH_BITS) == 0;
+}
+
+/* Fewer than 8 bytes, at least one: are all of them ASCII? */
+static bool is_short_ascii(const unsigned char *p, size_t n)
+{
+    uint32_t first;
+    uint32_t last;
+
+    if (n < 4) /* first, middle and last are all there are */
+        return ((p[0] | p[n / 2] | p[n - 1]) & 0x80) == 0;
+    memcpy(&first, p, sizeof first);
+    memcpy(&last, p + n - 4, sizeof last);
+    return ((first | last) & (uint32_t)HIGH_BITS) == 0;
+}
+
 bool th_str_is_utf8(struct th_str s)
 {
-    for (size_t n; s.n; s.p += n, s.n -= n) {
-        n = th_str_char_size(s);
-        if (n == 0)
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t i = 0;
+
+    while (s.n - i >= 32 && is_ascii32(p + i))
+        i += 32;
+    while (i < s.n) {
+        size_t left = s.n - i;
+        size_t step = left >= 8 ? utf8_leap(p + i) : 0;
+        if (left < 8 && is_short_ascii(p + i, left))
+            return true;
+        if (step == 0)
+            step = th_str_char_size((struct th_str){s.p + i, left});
+        if (step == 0)
             return false;
+        i += step;
     }
     return true;
 }

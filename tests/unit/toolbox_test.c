@@ -62,6 +62,24 @@ static void test_integers(void **unused)
     assert_int_equal(untouched, 7);
 }
 
+/* Several bytes are looked at together, so every distance to both ends is tried. */
+static void assert_same_wherever_it_stands(const char *text, bool is_utf8)
+{
+    static const char *const paddings[] = {"x", "\xe0\xa4\xa8", "\xe0\xa4\xa8x"};
+
+    for (size_t k = 0; k < TH_LEN(paddings); k++)
+        for (size_t before = 0; before <= 40; before++)
+            for (size_t after = 0; after <= 40; after++) {
+                TH_AUTO(th_buf) struct th_buf buf = {0};
+                for (size_t i = 0; i < before; i++)
+                    th_buf_add(&buf, th_str(paddings[k]));
+                th_buf_add(&buf, th_str(text));
+                for (size_t i = 0; i < after; i++)
+                    th_buf_add(&buf, th_str(paddings[k]));
+                assert_int_equal(th_str_is_utf8(th_buf_str(&buf)), is_utf8);
+            }
+}
+
 static void test_utf8(void **unused)
 {
     (void)unused;
@@ -80,11 +98,16 @@ static void test_utf8(void **unused)
         {"a lone continuation", "\x80", false},
         {"a sequence cut short", "\xe0\xa4", false},
         {"Latin-1", "caf\xe9", false},
+        {"an overlong form that looks Indian", "\xe0\x9f\x80", false},
+        {"the first of three bytes", "\xe0\xa0\x80", true},
+        {"a byte that never stands", "\xff", false},
+        {"an Indian letter cut short", "\xe0\xa4\xa8\xe0\xa4", false},
     };
 
     for (size_t i = 0; i < TH_LEN(cases); i++) {
         print_message("  %s\n", cases[i].says);
         assert_int_equal(th_str_is_utf8(th_str(cases[i].text)), cases[i].is_utf8);
+        assert_same_wherever_it_stands(cases[i].text, cases[i].is_utf8);
     }
     assert_int_equal(th_str_char_size(TH_STR("\xe0\xa4\xa8\xe0\xa4\xae")), 3);
     assert_int_equal(th_str_char_size(TH_STR("")), 0);
