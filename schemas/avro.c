@@ -136,36 +136,36 @@ static int64_t unzigzag(uint64_t v)
     return (int64_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
-bool avro_fail_int(struct avro_reader *r)
+void avro_fail_int(struct avro_reader *r)
 {
-    return avro_fail(r, TH_MALFORMED, "a number of more than 32 bits");
+    (void)avro_fail(r, TH_MALFORMED, "a number of more than 32 bits");
 }
 
-bool avro_fail_length(struct avro_reader *r, uint64_t zigzag)
+void avro_fail_length(struct avro_reader *r, uint64_t zigzag)
 {
-    return avro_fail(r, TH_MALFORMED, "%" PRId64 " bytes are announced, %zu are left",
-                     unzigzag(zigzag), (size_t)(r->end - r->p));
+    (void)avro_fail(r, TH_MALFORMED, "%" PRId64 " bytes are announced, %zu are left",
+                    unzigzag(zigzag), (size_t)(r->end - r->p));
 }
 
-bool avro_fail_text(struct avro_reader *r)
+void avro_fail_text(struct avro_reader *r)
 {
-    return avro_fail(r, TH_MALFORMED, "not UTF-8");
+    (void)avro_fail(r, TH_MALFORMED, "not UTF-8");
 }
 
-bool avro_fail_short(struct avro_reader *r, size_t need)
+void avro_fail_short(struct avro_reader *r, size_t need)
 {
-    return avro_fail(r, TH_MALFORMED, "%zu bytes are needed, %zu are left", need,
-                     (size_t)(r->end - r->p));
+    (void)avro_fail(r, TH_MALFORMED, "%zu bytes are needed, %zu are left", need,
+                    (size_t)(r->end - r->p));
 }
 
-bool avro_fail_boolean(struct avro_reader *r)
+void avro_fail_boolean(struct avro_reader *r)
 {
-    return avro_fail(r, TH_MALFORMED, "a boolean of 0x%02x", *r->p);
+    (void)avro_fail(r, TH_MALFORMED, "a boolean of 0x%02x", *r->p);
 }
 
-bool avro_fail_index(struct avro_reader *r, const char *what, uint32_t n, uint64_t zigzag)
+void avro_fail_index(struct avro_reader *r, const char *what, uint32_t n, uint64_t zigzag)
 {
-    return avro_fail(r, TH_MALFORMED, "%s %" PRId64 " of %" PRIu32, what, unzigzag(zigzag), n);
+    (void)avro_fail(r, TH_MALFORMED, "%s %" PRId64 " of %" PRIu32, what, unzigzag(zigzag), n);
 }
 
 /* Grow at least to twice, so that many small blocks cost no more than one large. */

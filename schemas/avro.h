@@ -89,12 +89,13 @@ static inline bool avro_read_varint(struct avro_reader *r, uint64_t *out)
     return avro_read_long_varint(r, out);
 }
 
-bool avro_fail_int(struct avro_reader *r) __attribute__((cold));
-bool avro_fail_length(struct avro_reader *r, uint64_t zigzag) __attribute__((cold));
-bool avro_fail_text(struct avro_reader *r) __attribute__((cold));
-bool avro_fail_short(struct avro_reader *r, size_t need) __attribute__((cold));
-bool avro_fail_boolean(struct avro_reader *r) __attribute__((cold));
-bool avro_fail_index(struct avro_reader *r, const char *what, uint32_t n, uint64_t zigzag)
+/* Failures of the functions below: those return a false that the compiler can see. */
+void avro_fail_int(struct avro_reader *r) __attribute__((cold));
+void avro_fail_length(struct avro_reader *r, uint64_t zigzag) __attribute__((cold));
+void avro_fail_text(struct avro_reader *r) __attribute__((cold));
+void avro_fail_short(struct avro_reader *r, size_t need) __attribute__((cold));
+void avro_fail_boolean(struct avro_reader *r) __attribute__((cold));
+void avro_fail_index(struct avro_reader *r, const char *what, uint32_t n, uint64_t zigzag)
     __attribute__((cold));
 
 static inline bool avro_read_null(struct avro_reader *r, struct avro_null *out)
@@ -106,10 +107,14 @@ static inline bool avro_read_null(struct avro_reader *r, struct avro_null *out)
 
 static inline bool avro_read_boolean(struct avro_reader *r, bool *out)
 {
-    if (r->p == r->end)
-        return avro_fail_short(r, 1);
-    if (*r->p > 1)
-        return avro_fail_boolean(r);
+    if (r->p == r->end) {
+        avro_fail_short(r, 1);
+        return false;
+    }
+    if (*r->p > 1) {
+        avro_fail_boolean(r);
+        return false;
+    }
     *out = *r->p++ == 1;
     return true;
 }
@@ -130,8 +135,10 @@ static inline bool avro_read_int(struct avro_reader *r, int32_t *out)
 
     if (!avro_read_varint(r, &zigzag))
         return false;
-    if (zigzag > UINT32_MAX)
-        return avro_fail_int(r);
+    if (zigzag > UINT32_MAX) {
+        avro_fail_int(r);
+        return false;
+    }
     *out = (int32_t)(zigzag >> 1 ^ (0 - (zigzag & 1)));
     return true;
 }
@@ -144,16 +151,20 @@ static inline bool avro_read_index(struct avro_reader *r, const char *what, uint
 
     if (!avro_read_varint(r, &zigzag))
         return false;
-    if ((zigzag & 1) || zigzag >> 1 >= n)
-        return avro_fail_index(r, what, n, zigzag);
+    if ((zigzag & 1) || zigzag >> 1 >= n) {
+        avro_fail_index(r, what, n, zigzag);
+        return false;
+    }
     *out = (uint32_t)(zigzag >> 1);
     return true;
 }
 
 static inline bool avro_read_fixed(struct avro_reader *r, uint8_t *out, size_t n)
 {
-    if ((size_t)(r->end - r->p) < n)
-        return avro_fail_short(r, n);
+    if ((size_t)(r->end - r->p) < n) {
+        avro_fail_short(r, n);
+        return false;
+    }
     memcpy(out, r->p, n);
     r->p += n;
     return true;
@@ -187,8 +198,10 @@ static inline bool avro_read_bytes(struct avro_reader *r, struct th_str *out)
 
     if (!avro_read_varint(r, &zigzag))
         return false;
-    if ((zigzag & 1) || zigzag >> 1 > (uint64_t)(r->end - r->p))
-        return avro_fail_length(r, zigzag);
+    if ((zigzag & 1) || zigzag >> 1 > (uint64_t)(r->end - r->p)) {
+        avro_fail_length(r, zigzag);
+        return false;
+    }
     *out = (struct th_str){(const char *)r->p, (size_t)(zigzag >> 1)};
     r->p += zigzag >> 1;
     return true;
@@ -196,7 +209,13 @@ static inline bool avro_read_bytes(struct avro_reader *r, struct th_str *out)
 
 static inline bool avro_read_string(struct avro_reader *r, struct th_str *out)
 {
-    return avro_read_bytes(r, out) && (th_str_is_utf8(*out) || avro_fail_text(r));
+    if (!avro_read_bytes(r, out))
+        return false;
+    if (!th_str_is_utf8(*out)) {
+        avro_fail_text(r);
+        return false;
+    }
+    return true;
 }
 
 /* An array or map while its blocks are read. */

@@ -77,7 +77,7 @@ static enum th_code load(struct model *model, const char *path, json_t **out_jso
 {
     json_error_t problem;
 
-    *out_json = json_load_file(path, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+    *out_json = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
     if (!*out_json)
         return th_fail(err, TH_MALFORMED, "line %d: %s", problem.line, problem.text);
     return parse_file(model, *out_json, err);

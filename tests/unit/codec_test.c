@@ -200,7 +200,7 @@ static void assert_defaults(const struct new_campaign_created *c)
     assert_true(c->weights.at[0].value == 0.8);
     assert_true(c->weights.at[1].value == 1.0);
     assert_int_equal(c->none.n, 0);
-    assert_str_equal(c->raw, TH_STR("\0a\xff"));
+    assert_str_equal(c->raw, TH_STR("\2a\xff"));
     assert_memory_equal(c->tag.b, "\x01\x80z", 3);
     assert_true(c->smallest == INT64_MIN);
     assert_true(c->ratio == 0.5F);
