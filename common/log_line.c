@@ -220,7 +220,7 @@ struct th_log_field th_log_bool(const char *key, bool value)
     return (struct th_log_field){.key = key, .kind = TH_LOG_BOOL, .value.is = value};
 }
 
-struct th_log_field th_log_id(const char *key, struct th_id value)
+struct th_log_field th_log_uuid(const char *key, struct th_id value)
 {
     return (struct th_log_field){.key = key, .kind = TH_LOG_ID, .value.id = value};
 }

@@ -56,7 +56,7 @@ struct th_log_field th_log_int(const char *key, int64_t value);
 struct th_log_field th_log_uint(const char *key, uint64_t value);
 struct th_log_field th_log_real(const char *key, double value);
 struct th_log_field th_log_bool(const char *key, bool value);
-struct th_log_field th_log_id(const char *key, struct th_id value);
+struct th_log_field th_log_uuid(const char *key, struct th_id value);
 
 /* A field of whatever type the value has; text is borrowed for the call of th_log. */
 #define TH_F(key, value)                                                                           \
@@ -66,7 +66,7 @@ struct th_log_field th_log_id(const char *key, struct th_id value);
         const char *: th_log_text,                                                                 \
         bool: th_log_bool,                                                                         \
         double: th_log_real,                                                                       \
-        struct th_id: th_log_id,                                                                   \
+        struct th_id: th_log_uuid,                                                                   \
         unsigned char: th_log_uint,                                                                \
         unsigned short: th_log_uint,                                                               \
         unsigned: th_log_uint,                                                                     \
