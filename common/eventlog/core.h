@@ -57,7 +57,8 @@ struct core_ops {
     enum th_code (*new)(const void *config, const struct core_env *env, void **out_core);
     void (*free)(void *core); /* accepts NULL */
 
-    /* One input. Says what it wants through core_say, core_emit and core_effect.
+    /* One input. Says what it wants through core_say, core_emit and core_effect. Answers to what
+     * an earlier session of this process ran also come here.
      * Errors: TH_NOMEM       nothing may be half-done: the shell rolls the batch back
      *         TH_MALFORMED, TH_INVALID  the record makes no sense: the shell writes a dead letter
      */
@@ -79,8 +80,9 @@ struct core_ops {
     /* When it wants an INPUT_TIME, µs UTC; INT64_MAX: not at all. */
     int64_t (*next_due_us)(const void *core);
 
-    /* Batches: the gathered one becomes the committing one; that one is durable; both are undone.
-     */
+    /* Batches: the gathered one becomes the committing one; that one is durable; both are undone
+     * (or the gathered one alone, while none commits), and with them whatever was only cached or
+     * asked for because of their inputs: those come again. Replay is made of batches, too. */
     void (*batch_close)(void *core);
     void (*batch_forget)(void *core);
     void (*batch_undo)(void *core);
@@ -100,6 +102,11 @@ struct core_ops {
     int pieces;
     enum th_code (*save)(const void *core, int part, int piece, struct th_buf *out);
     enum th_code (*load)(void *core, int part, int piece, struct th_str bytes);
+
+    /* The piece that an own event's changes lie in. With it pieces are written one by one, between
+     * batches; without it (NULL) all pieces of a partition at once, which holds batches up. A
+     * negative answer: in several; such an event is replayed whatever the snapshots hold. */
+    int (*piece)(const struct event *event);
 };
 
 /* --- what decide may say ---------------------------------------------------------------------- */
@@ -108,8 +115,12 @@ struct core_ops {
 struct meta core_meta(struct core_output *out, struct th_str tenant);
 
 /* An own event: encoded, put into the batch, and evolved at once. key is "tenant/…"; part as in
- * struct log_output. Errors: TH_NOMEM, TH_FULL (the batch is as large as it may get; the input
- * will be presented again in the next one). */
+ * struct log_output.
+ * Errors: TH_NOMEM
+ *         TH_FULL     the batch is as large as it may get; the input comes again in the next one.
+ *                     A single input may say several MB
+ *         TH_INVALID  it cannot be encoded, is larger than a record may be, or lies in a partition
+ *                     of another slot */
 TH_MUST_USE
 enum th_code core_say(struct core_output *out, int part, struct th_str key,
                       const struct event *event);
