@@ -1,4 +1,4 @@
-#include "processors/retry/content.h"
+#include "common/content.h"
 #include "processors/retry/turn.h"
 
 #include <string.h>

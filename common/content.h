@@ -1,7 +1,9 @@
 /* content.h - what is said to one recipient: the section of its language, its variables filled in.
+ *
+ * Pure. Who sends and who looks for duplicates must get the same text, so both get it here.
  */
-#ifndef TELEHUB_PROCESSORS_RETRY_CONTENT_H
-#define TELEHUB_PROCESSORS_RETRY_CONTENT_H
+#ifndef TELEHUB_COMMON_CONTENT_H
+#define TELEHUB_COMMON_CONTENT_H
 
 #include "common/arena.h"
 #include "schemas/events.h"
