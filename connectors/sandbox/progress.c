@@ -191,8 +191,10 @@ static void send_report(struct simulator *s, struct report_id id)
     enum th_code code = build_report(s, id, &url, &signature, &body);
 
     if (code == TH_OK)
-        code =
-            callbacks_post(s->callbacks, url, th_buf_str(&signature), th_buf_str(&body), pack(id));
+        code = callbacks_post(s->callbacks, &(struct post){.url = url,
+                                                           .signature = th_buf_str(&signature),
+                                                           .body = th_buf_str(&body),
+                                                           .what = pack(id)});
     if (code == TH_INVALID)
         record_report(s, id, false, 0);
     else if (code != TH_OK)

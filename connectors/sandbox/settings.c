@@ -47,7 +47,7 @@ static const struct row {
      "in the header Retry-After of a 429"},
     {"callback-retries", KIND_NUMBER, AT(callback_retries), 100, "5", "N",
      "how often a refused callback is repeated (Twilio: never)"},
-    {"callback-connections", KIND_NUMBER, AT(callback_connections), 1024, "128", "N",
+    {"callback-connections", KIND_NUMBER, AT(callback_connections), 1024, "100", "N",
      "callbacks under way at a time"},
     {"sms-price", KIND_MONEY, AT(sms_price_micro), INT64_C(1000000000), "0.0025", "AMOUNT",
      "of one segment"},

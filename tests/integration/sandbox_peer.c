@@ -224,8 +224,8 @@ static void copy_field(const struct fields *fields, const char *name, char *to, 
     (void)snprintf(to, size, "%.*s", TH_ARG(value));
 }
 
-static void read_callback(const struct receiver *receiver, struct MHD_Connection *connection,
-                          struct th_str target, struct th_str body, struct callback *out)
+static void read_callback(struct MHD_Connection *connection, struct th_str target,
+                          struct th_str body, struct callback *out)
 {
     const char *signature =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Twilio-Signature");
@@ -237,7 +237,8 @@ static void read_callback(const struct receiver *receiver, struct MHD_Connection
 
     th_arena_init(&arena, (size_t)1 << 20);
     MUST(fields_parse(body, &arena, &fields, NULL) == TH_OK);
-    th_buf_printf(&url, "http://127.0.0.1:%u%.*s", receiver->port, TH_ARG(target));
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    th_buf_printf(&url, "http://%s%.*s", host ? host : "", TH_ARG(target));
     MUST(signature_add(TH_STR(PEER_SECRET), th_buf_str(&url), &fields, &expected) == TH_OK);
     *out = (struct callback){.is_signed = th_str_eq(th_str(signature), th_buf_str(&expected))};
     (void)snprintf(out->target, sizeof out->target, "%.*s", TH_ARG(target));
@@ -287,7 +288,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     struct callback callback;
     th_buf_add(&target.text, th_str(url));
     (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, on_query, &target);
-    read_callback(receiver, connection, th_buf_str(&target.text), th_buf_str(body), &callback);
+    read_callback(connection, th_buf_str(&target.text), th_buf_str(body), &callback);
     th_buf_fini(&target.text);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, (char[]){""}, MHD_RESPMEM_PERSISTENT);
@@ -310,7 +311,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
     *request_cls = NULL;
 }
 
-struct receiver *receiver_open(void)
+struct receiver *receiver_open(unsigned port)
 {
     struct receiver *receiver = calloc(1, sizeof *receiver);
 
@@ -320,8 +321,9 @@ struct receiver *receiver_open(void)
     receiver->status = 204;
     (void)pthread_mutex_init(&receiver->mutex, NULL);
     receiver->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_access,
-                         receiver, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, (uint16_t)port, NULL, NULL,
+                         on_access, receiver, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
     MUST(receiver->daemon);
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_BIND_PORT);
@@ -332,6 +334,8 @@ struct receiver *receiver_open(void)
 
 void receiver_close(struct receiver *receiver)
 {
+    if (!receiver)
+        return;
     MHD_stop_daemon(receiver->daemon);
     (void)pthread_mutex_destroy(&receiver->mutex);
     free(receiver->at);

@@ -57,8 +57,8 @@ struct callback {
 
 /* An HTTP server of its own thread. */
 struct receiver;
-struct receiver *receiver_open(void);
-void receiver_close(struct receiver *receiver);
+struct receiver *receiver_open(unsigned port);  /* 0: any free one */
+void receiver_close(struct receiver *receiver); /* accepts NULL */
 unsigned receiver_port(const struct receiver *receiver);
 
 /* What it answers from now on. */

@@ -27,7 +27,7 @@ static int set_up(void **unused)
 {
     (void)unused;
     sandbox_prepare(&sandbox);
-    receiver = receiver_open();
+    receiver = receiver_open(0);
     return 0;
 }
 
@@ -36,6 +36,7 @@ static int tear_down(void **unused)
     (void)unused;
     sandbox_remove(&sandbox);
     receiver_close(receiver);
+    receiver = NULL;
     return 0;
 }
 
@@ -320,6 +321,57 @@ static void test_a_gateway_that_was_down_hears_it_later(void **unused)
     assert_int_equal(summary_of("", "delivered"), 2);
 }
 
+static void test_a_gateway_that_restarts_loses_nothing(void **unused)
+{
+    unsigned port = receiver_port(receiver);
+
+    (void)unused;
+    sandbox_start(&sandbox, quick);
+    assert_int_equal(send_sms("919876543210", "g1", NULL, NULL), 201);
+    assert_int_equal(receiver_wait(receiver, 2, 5000), 2);
+    receiver_close(receiver); /* the kept connections die with it */
+    receiver = receiver_open(port);
+    assert_int_equal(send_sms("919876543211", "g2", NULL, NULL), 201);
+    assert_int_equal(receiver_wait(receiver, 2, 5000), 2);
+
+    receiver_close(receiver);
+    receiver = NULL;
+    char form[512];
+    struct answer answer;
+    (void)snprintf(form, sizeof form,
+                   "To=%%2B919876543212&From=%%2B14155550100&Body=x&StatusCallback="
+                   "http%%3A%%2F%%2F127.0.0.1%%3A%u%%2Fcb",
+                   port);
+    sandbox_ask(&sandbox, "@/Messages.json", form, &answer);
+    assert_int_equal(answer.status, 201);
+    answer_fini(&answer);
+    pause_ms(200); /* refused by now */
+    receiver = receiver_open(port);
+    assert_int_equal(receiver_wait(receiver, 2, 8000), 2);
+    assert_int_equal(summary_of("", "delivered"), 6);
+}
+
+static void test_a_host_name_goes_by_libcurl(void **unused)
+{
+    char form[512];
+    struct answer answer;
+
+    (void)unused;
+    sandbox_start(&sandbox, quick);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(form, sizeof form,
+                       "To=%%2B91987654321%d&From=%%2B14155550100&Body=x&StatusCallback="
+                       "http%%3A%%2F%%2Flocalhost%%3A%u%%2Fcb%%3Fa%%3D1",
+                       i, receiver_port(receiver));
+        sandbox_ask(&sandbox, "@/Messages.json", form, &answer);
+        assert_int_equal(answer.status, 201);
+        answer_fini(&answer);
+    }
+    assert_int_equal(receiver_wait(receiver, 10, 5000), 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_true(receiver_at(receiver, i).is_signed);
+}
+
 /* Everybody's fate, as text, of the numbers from…from+n, asked in steps of stride. */
 static void fates(unsigned n, unsigned stride, struct th_buf *out)
 {
@@ -584,6 +636,8 @@ int main(void)
         TEST(test_lists_find_by_recipient),
         TEST(test_strangers_are_refused),
         TEST(test_a_gateway_that_was_down_hears_it_later),
+        TEST(test_a_gateway_that_restarts_loses_nothing),
+        TEST(test_a_host_name_goes_by_libcurl),
         TEST(test_a_run_repeats_itself),
         TEST(test_kill_forgets_nothing),
         TEST(test_a_torn_line_is_cut_and_damage_is_told),

@@ -1,6 +1,7 @@
 /* Twilio's wire as the sandbox speaks it: forms, signatures, TwiML, segments, answers. */
 #include "tests/unit/test.h"
 
+#include "connectors/sandbox/http_reply.h"
 #include "connectors/sandbox/money.h"
 #include "connectors/sandbox/segments.h"
 #include "connectors/sandbox/signature.h"
@@ -451,6 +452,56 @@ static void test_refusals(void **unused)
                             "\"status\":400}"));
 }
 
+static void test_replies(void **unused)
+{
+    static const struct {
+        const char *says;
+        const char *received;
+        enum http_reply_state state;
+        unsigned status;
+        size_t left; /* bytes behind the answer */
+        bool is_final;
+    } cases[] = {
+        {"nothing yet", "", REPLY_PARTIAL, 0, 0, false},
+        {"half a head", "HTTP/1.1 200 OK\r\nContent-", REPLY_PARTIAL, 0, 0, false},
+        {"no body", "HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n", REPLY_WHOLE, 204, 0, false},
+        {"a body", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", REPLY_WHOLE, 200, 0, false},
+        {"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", REPLY_PARTIAL, 200, 0,
+         false},
+        {"more than a body", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhi", REPLY_WHOLE, 200, 1,
+         false},
+        {"an interim answer first",
+         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", REPLY_WHOLE,
+         500, 0, false},
+        {"an interim answer only", "HTTP/1.1 100 Continue\r\n\r\n", REPLY_PARTIAL, 0, 0, false},
+        {"the last on its connection",
+         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", REPLY_WHOLE, 200, 0,
+         true},
+        {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", REPLY_ENDLESS,
+         200, 5, false},
+        {"a body without a length", "HTTP/1.1 200 OK\r\n\r\nhi", REPLY_ENDLESS, 200, 2, false},
+        {"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", REPLY_WHOLE, 200, 0, true},
+        {"a length that is none", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", REPLY_BROKEN, 0,
+         0, false},
+        {"no status", "HTTP/1.1 abc OK\r\n\r\n", REPLY_BROKEN, 0, 0, false},
+        {"another protocol", "SSH-2.0-OpenSSH_9.2p1\r\n\r\n", REPLY_BROKEN, 0, 0, false},
+        {"a line that is no field", "HTTP/1.1 200 OK\r\nabc\r\n\r\n", REPLY_BROKEN, 0, 0, false},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct http_reply reply = http_reply_read(th_str(cases[i].received));
+
+        print_message("  %s\n", cases[i].says);
+        assert_int_equal(reply.state, cases[i].state);
+        assert_int_equal(reply.status, cases[i].status);
+        if (reply.state == REPLY_WHOLE || reply.state == REPLY_ENDLESS) {
+            assert_int_equal(strlen(cases[i].received) - reply.size, cases[i].left);
+            assert_int_equal(reply.is_final, cases[i].is_final);
+        }
+    }
+}
+
 static void test_money(void **unused)
 {
     static const struct {
@@ -495,7 +546,7 @@ int main(void)
         cmocka_unit_test(test_orders),        cmocka_unit_test(test_what_orders_say),
         cmocka_unit_test(test_long_messages), cmocka_unit_test(test_resources_are_json),
         cmocka_unit_test(test_callbacks),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_money),
+        cmocka_unit_test(test_replies),       cmocka_unit_test(test_money),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
