@@ -91,7 +91,7 @@ struct effect {
         struct effect_call call;
         struct effect_lookup lookup;
         struct {
-            uint64_t session;
+            uint64_t keep; /* journals of every other session of the slot are no longer needed */
         } drop_journal;
     } as;
 };

@@ -1,0 +1,67 @@
+/* dispatch.h - the owner of lanes: pace, start, result, resolution, report, price.
+ *
+ * Pure. Reads dispatch.requests and provider.callbacks; owns dispatch.attempts; copies what retry
+ * must know to send.outcomes; publishes circuits on lane.health; answers pauses on
+ * campaign.progress.
+ *
+ * A plan waits, unread so to speak: it is no state, the cursor stays in front of it, and a bitmap
+ * beside the cursor says which of those behind are settled. An attempt is started by an
+ * AttemptStarted that is durable before the provider is called, by the session that committed it,
+ * once. Whoever finds an attempt started by another session never calls: it finds out, or lists
+ * the attempt as in doubt.
+ */
+#ifndef TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
+#define TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
+
+#include "common/eventlog/core.h"
+
+#define DISPATCH_ATTEMPTS_MAX 4000000 /* open, or waiting for a price; of one slot */
+#define DISPATCH_LANES_MAX    4096
+#define DISPATCH_SPAN_MAX     16000 /* offsets from the first waiting plan to the last one read */
+
+struct dispatch_config {
+    /* The wires that it can speak, by name; ends at NULL. Static. */
+    const struct provider_ops *const *wires;
+
+    int32_t send_window_ms; /* a request leaves within this time of its commit, or not at all */
+    int32_t call_timeout_ms;
+    int32_t window_min; /* attempts started and without result, of one slot */
+    int32_t window_max;
+    int64_t callback_window_sms_us; /* then an unknown outcome is in doubt */
+    int64_t callback_window_call_us;
+    int64_t price_wait_us;  /* from the final report to the first look-up; four times as long each
+                               time */
+    int32_t price_tries;    /* then the estimate stays */
+    int64_t report_wait_us; /* no final report: look up */
+    int64_t behind_wait_us; /* a reference record is not there yet: look again then */
+    int64_t probe_wait_us;  /* between probes of an open circuit */
+    int32_t circuit_calls;  /* fewer in 30 s never open it */
+};
+
+/* As documented; wires is NULL. */
+struct dispatch_config dispatch_config_default(void);
+
+extern const struct core_ops dispatch_core;
+
+/* May an attempt leave, by what this process knows now? NULL: yes; else the slug of the reason that
+ * it is handed back with. The same rule when a plan is admitted and at the last moment before the
+ * first byte. Call with the reference read-locked. */
+const char *dispatch_forbids(const struct reference *ref, struct th_str tenant,
+                             const struct th_id *campaign, int64_t contact, int64_t send_by_us,
+                             int64_t now_us);
+
+enum attempt_stand {
+    ATTEMPT_STARTED,
+    ATTEMPT_UNKNOWN,
+    ATTEMPT_ACCEPTED, /* report or price are still wanted */
+};
+
+/* For tests and simulation. False: not an open attempt of this slot. */
+bool dispatch_look(const void *core, struct attempt_ref attempt, enum attempt_stand *out_stand);
+
+/* Started and without an answer, in this session. */
+size_t dispatch_in_flight(const void *core);
+
+size_t dispatch_waiting(const void *core);
+
+#endif

@@ -1,0 +1,97 @@
+/* state.h - what the dispatch core remembers; inside this folder only. */
+#ifndef TELEHUB_PROCESSORS_DISPATCH_STATE_H
+#define TELEHUB_PROCESSORS_DISPATCH_STATE_H
+
+#include "common/eventlog/table.h"
+#include "common/eventlog/timers.h"
+#include "processors/dispatch/dispatch.h"
+#include "processors/dispatch/plans.h"
+
+/* An attempt that may still need something: a result, a resolution, a report, a price. */
+struct attempt {
+    struct th_id id; /* attempt_id() */
+    struct attempt_ref ref;
+    struct blob *tenant;
+    struct blob *provider_id; /* NULL: not known */
+    struct th_id campaign;
+    int64_t started_us;
+    int64_t due_at_us; /* the timer that counts; INT64_MAX: none */
+    uint64_t session;  /* that started it */
+    int32_t lane;
+    int32_t rank;    /* of the best report so far */
+    uint8_t lookups; /* made since the last report */
+    uint8_t stand;   /* enum attempt_stand */
+    uint8_t channel; /* enum channel */
+    bool has_campaign;
+    bool is_final; /* the report is; what is left is the price */
+};
+
+/* A campaign's control as this slot applied it. */
+struct control {
+    struct th_id campaign;
+    int64_t version;
+    uint8_t state; /* enum control_state */
+};
+
+/* Volatile, but undone with a batch: a call that is in the air in this session. */
+struct flight {
+    struct th_id id; /* attempt_id() */
+    int32_t lane;
+    bool has_campaign;
+    struct th_id campaign;
+};
+
+#define CIRCUIT_BUCKETS 30 /* seconds */
+
+/* Volatile: a lane as this session sees it. */
+struct lane {
+    int32_t number;
+    struct plan *first; /* waiting, oldest first */
+    struct plan *last;
+    int64_t tat_us;  /* when the lane's next token is due */
+    int64_t wake_us; /* its timer; INT64_MAX: none */
+    int64_t in_flight;
+    enum circuit circuit;
+    int64_t probe_at_us;
+    struct {
+        int64_t second;
+        int32_t calls;
+        int32_t failures;
+    } buckets[CIRCUIT_BUCKETS];
+};
+
+struct dispatch {
+    struct dispatch_config config;
+    struct core_env env;
+    struct table *attempts;
+    struct table *controls;
+    struct table *flights;
+    struct timers timers;
+    struct plans *plans;
+    struct lane **lanes; /* by number; NULL: not met yet */
+    size_t lanes_n;
+    int64_t lane_due_us; /* earliest wake_us */
+    int64_t cycle_us;    /* smoothed: from start to answer */
+    int64_t starts_second;
+    int64_t starts_now; /* in that second */
+    int64_t starts_before;
+    bool must_sweep; /* a control changed: look at every waiting plan */
+    bool has_gaps;   /* some plan was settled and is still in its lane's queue */
+    bool has_lost_timers;
+};
+
+struct th_id attempt_id(struct attempt_ref ref);
+struct th_id lane_timer_id(int32_t lane);
+
+enum th_code dispatch_evolve(void *core, const struct event *event);
+enum th_code dispatch_save(const void *core, int part, int piece, struct th_buf *out);
+enum th_code dispatch_load(void *core, int part, int piece, struct th_str bytes);
+
+/* What a snapshot brings back. */
+enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,
+                              struct th_str provider_id);
+
+/* How long after the lookups-th look-up the next one is due; 0: give up. */
+int64_t dispatch_price_wait_us(const struct dispatch_config *config, int lookups);
+
+#endif

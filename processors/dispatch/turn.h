@@ -1,0 +1,66 @@
+/* turn.h - one input being decided; inside this folder only. */
+#ifndef TELEHUB_PROCESSORS_DISPATCH_TURN_H
+#define TELEHUB_PROCESSORS_DISPATCH_TURN_H
+
+#include "processors/dispatch/lane.h"
+
+struct turn {
+    struct dispatch *d;
+    const struct input *in;
+    struct core_output *out;
+};
+
+/* An own event of a lane; where the send's retry must know it, also on send.outcomes. */
+enum th_code turn_say(struct turn *turn, struct th_str tenant, int32_t lane,
+                      const struct event *event);
+enum th_code turn_say_outcome(struct turn *turn, struct th_str tenant, int32_t lane,
+                              struct th_id send, const struct event *event);
+
+static inline const struct attempt *attempt_of(const struct turn *turn, struct attempt_ref ref)
+{
+    return table_get(turn->d->attempts, attempt_id(ref));
+}
+
+/* --- start.c: plans
+ * ---------------------------------------------------------------------------------- */
+
+enum th_code start_plan(struct turn *turn, const struct event *event);
+
+/* Start what the lane may start now, hand back what must not start. */
+enum th_code start_lane(struct turn *turn, struct lane *lane);
+
+/* Hand back whatever a control, a stop or a closed circuit forbids: a slice. */
+enum th_code start_sweep(struct turn *turn);
+
+/* Queue every waiting plan anew, after a batch was undone. */
+enum th_code start_requeue(struct dispatch *d);
+
+/* --- settle.c: answers, callbacks, look-ups
+ * ------------------------------------------------------------- */
+
+enum th_code settle_call(struct turn *turn, const struct answer *answer);
+enum th_code settle_callback(struct turn *turn, const struct callback_received *ev);
+enum th_code settle_lookup(struct turn *turn, const struct answer *answer);
+enum th_code settle_journal(struct turn *turn, const struct answer *answer);
+enum th_code settle_due(struct turn *turn, const struct attempt *a);
+
+/* --- circuit.c
+ * --------------------------------------------------------------------------------------------- */
+
+/* A call has ended: count it, open or close. */
+enum th_code circuit_count(struct turn *turn, struct lane *lane, bool is_failure,
+                           bool is_account_refused);
+
+/* Time for a probe. */
+enum th_code circuit_due(struct turn *turn, struct lane *lane);
+
+/* --- control.c
+ * ------------------------------------------------------------------------------------------------
+ */
+
+enum th_code control_changed(struct turn *turn, const struct reference_change *change);
+
+/* NULL: what this slot applied lets the campaign start; else the slug. */
+const char *control_forbids(const struct turn *turn, const struct attempt_plan *plan);
+
+#endif
