@@ -18,9 +18,7 @@
 #include "connectors/sandbox/behaviour.h"
 
 #define LEDGER_FORMAT   1
-#define LINE_SIZE_MAX   ((size_t)128 * 1024) /* bytes, the newline included */
-#define ACCOUNT_SIZE    34                   /* bytes of "AC" and 32 hexadecimal digits */
-#define NUMBER_UNKNOWN  0                    /* of a request whose recipient is no number */
+#define NUMBER_UNKNOWN  0 /* of a request whose recipient is no number */
 #define NUMBER_TEXT_MAX 24
 
 struct line_header {

@@ -9,10 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define SECRET_MAX     256
+#define FILES_WANTED   8192
 #define EXIT_FAILED    1
 #define EXIT_WRONG_USE 2
 
@@ -213,6 +215,17 @@ static int open_stop_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+/* Thousands of clients may be connected, while a shell's limit is often 1024 files. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < FILES_WANTED ? limit.rlim_max : FILES_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer it serves fewer */
+}
+
 static enum th_code serve(struct options *options, struct th_err *err)
 {
     TH_AUTO(simulator) struct simulator *simulator = NULL;
@@ -245,6 +258,7 @@ int main(int argc, char **argv)
         print_help();
         return EXIT_SUCCESS;
     }
+    allow_many_files();
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     enum th_code code = serve(&options, &err);
     curl_global_cleanup();

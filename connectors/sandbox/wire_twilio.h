@@ -9,9 +9,8 @@
 #include "connectors/sandbox/ledger_line.h"
 #include "connectors/sandbox/timeline.h"
 
-#define WIRE_BODY_MAX    ((size_t)64 * 1024) /* bytes of a request's form */
-#define WIRE_MESSAGE_MAX 1600                /* characters of a text message */
-#define WIRE_URL_MAX     ((size_t)2048)      /* bytes of a StatusCallback */
+#define WIRE_MESSAGE_MAX 1600           /* characters of a text message */
+#define WIRE_URL_MAX     ((size_t)2048) /* bytes of a StatusCallback */
 
 /* A request to send, understood. Texts live in the arena. */
 struct wire_order {

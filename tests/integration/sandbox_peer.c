@@ -93,7 +93,9 @@ void sandbox_start(struct sandbox *sandbox, const char *const *options)
         if (file) {
             char line[16];
             MUST(fgets(line, sizeof line, file) && fclose(file) == 0);
-            sandbox->port = (unsigned)strtoul(line, NULL, 10);
+            unsigned port = (unsigned)strtoul(line, NULL, 10);
+            if (port != sandbox->port) /* clients of the one before may be reading it */
+                sandbox->port = port;
             return;
         }
         MUST(waitpid(sandbox->pid, NULL, WNOHANG) == 0);
