@@ -4,7 +4,10 @@
  *   loop:  gather inputs behind the running commit; commit outputs + cursor; run effects
  *
  * A slot is one thread and one log session. slot_step does what is due and never waits, so that a
- * simulation can drive it; slot_run waits in epoll between steps.
+ * simulation can drive it; slot_run waits between steps.
+ *
+ * A slot opens when its process's reference is as new as the log was at that moment; somebody
+ * must step the follower meanwhile.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_SLOT_H
 #define TELEHUB_COMMON_EVENTLOG_SLOT_H
@@ -13,9 +16,20 @@
 #include "common/eventlog/core.h"
 
 #define SLOT_BATCH_INPUTS_MAX 2000
-#define SLOT_BATCH_BYTES_MAX  (1024 * 1024)
+#define SLOT_BATCH_BYTES_MAX  ((size_t)1024 * 1024)
 
 struct slot;
+
+/* The first cursor of each slot, at the beginning of each partition that it reads. Once, when an
+ * installation is created, before anything is appended: from then on a slot that finds no cursor
+ * but records knows that something was lost, and refuses to open. Slots that have cursors keep
+ * them, so that a creation which was interrupted may be repeated. (A slot does the same by itself
+ * if it is opened while its topics are empty.)
+ * Errors: TH_CORRUPT (no cursors, but records), TH_CONFLICT, TH_UNAVAILABLE, TH_TIMEOUT, TH_NOMEM
+ */
+TH_MUST_USE
+enum th_code slot_init_cursors(struct th_log *log, const struct core_ops *core, int slots,
+                               struct th_err *err);
 
 struct slot_config {
     struct th_log *log;
@@ -42,9 +56,10 @@ void slot_free(struct slot *slot);
 void slot_crash(struct slot *slot);
 
 /* Do what is due now. *out_next_us: UTC time at which to step again at the latest, when no fd
- * speaks up before; now: at once.
- * Errors: those that slot_run would log and survive; the slot has closed its session and will
- * reopen by itself. TH_CORRUPT: it will not; a human must look. */
+ * speaks up before; now: at once. INT64_MAX: never.
+ * Errors: those that slot_run would log and survive: the slot goes on by itself, after a wait, and
+ * by reopening if it had to close its session. With *out_next_us == INT64_MAX (TH_CORRUPT) it will
+ * not; a human must look. */
 TH_MUST_USE
 enum th_code slot_step(struct slot *slot, int64_t *out_next_us, struct th_err *err);
 

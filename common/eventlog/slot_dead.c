@@ -1,0 +1,136 @@
+#include "common/eventlog/slot_private.h"
+
+#include "common/hash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define VALUE_SIZE_MAX (LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX - (size_t)8 * 1024)
+
+/* A record that is met again after a restart must give the same dead letter: so its id is made of
+ * where it lies and what it says (UUID version 8). */
+static struct th_id dead_id(const struct slot *slot, const struct log_record *record)
+{
+    const char *topic = topic_name(record->place.topic);
+    char where[128];
+    int n = snprintf(where, sizeof where, "%s %s %d %lld", slot->ops->name, topic,
+                     record->place.part, (long long)record->place.offset);
+    struct th_id id;
+
+    for (uint64_t half = 0; half < 2; half++) {
+        uint64_t hash = th_hash64((struct th_str){where, (size_t)n}, half);
+        hash = th_hash64(record->value, th_hash64(record->key, hash));
+        for (size_t i = 0; i < 8; i++)
+            id.b[8 * half + i] = (uint8_t)(hash >> (56 - 8 * i));
+    }
+    id.b[6] = (uint8_t)(0x80 | (id.b[6] & 0x0f));
+    id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
+    return id;
+}
+
+static struct meta dead_meta(const struct slot *slot, struct th_id id, struct th_str tenant,
+                             const struct event *event)
+{
+    struct meta meta = {.event_id = id,
+                        .tenant = tenant,
+                        .time_us = slot->now_us,
+                        .actor = th_str(slot->ops->name)};
+
+    if (event)
+        meta.cause = (struct optional_uuid){.is_set = true, .value = event_meta(event)->event_id};
+    return meta;
+}
+
+/* "tenant/what"; of bytes that are no text, nothing. */
+static void split_key(struct th_str key, struct th_str *tenant, struct th_str *what)
+{
+    if (!th_str_is_utf8(key) || !th_str_cut(key, '/', tenant, what))
+        *tenant = *what = (struct th_str){0};
+}
+
+static enum th_code put_dead_letter(struct slot *slot, const struct log_record *record,
+                                    const struct meta *meta, enum th_code code,
+                                    struct th_str detail)
+{
+    struct th_str value = record->value;
+    struct input input = {.type = INPUT_EVENT, .now_us = slot->now_us};
+    char cut_note[96];
+    char version[32];
+
+    if (!th_str_is_utf8(detail))
+        detail = th_str(th_code_text(code));
+    if (value.n > VALUE_SIZE_MAX) {
+        value.n = VALUE_SIZE_MAX;
+        snprintf(cut_note, sizeof cut_note, "%s; the value is cut from %zu bytes",
+                 th_code_text(code), record->value.n);
+        detail = th_str(cut_note);
+    }
+    snprintf(version, sizeof version, "%s fold %d", TELEHUB_VERSION, slot->ops->fold_version);
+
+    struct event event = {
+        .type = EVENT_DEAD_LETTER,
+        .as.dead_letter = {.meta = *meta,
+                           .topic = th_str(topic_name(record->place.topic)),
+                           .key = record->key,
+                           .value = value,
+                           .consumer = th_str(slot->ops->name),
+                           .consumer_version = th_str(version),
+                           .code = th_str(th_code_name(code)),
+                           .detail = detail},
+    };
+    struct core_output out = slot_output(slot, &input);
+    return core_emit(&out, TOPIC_DEAD_LETTERS, -1, record->key, &event);
+}
+
+/* Whose life it was about: an attempt plan says so itself, otherwise the key may. */
+static bool send_of(const struct log_record *record, const struct event *event, struct th_str what,
+                    struct th_id *out_send, int32_t *out_n)
+{
+    enum event_type type;
+
+    *out_n = 0;
+    if (event_type_of(record->value, &type) == TH_OK && type == EVENT_SEND_STUCK)
+        return false; /* or it would never end */
+    if (event && event->type == EVENT_ATTEMPT_PLAN) {
+        *out_send = event->as.attempt_plan.send;
+        *out_n = event->as.attempt_plan.n;
+        return true;
+    }
+    return strcmp(topic_key_noun(record->place.topic), "send") == 0 && th_id_parse(what, out_send);
+}
+
+static enum th_code put_send_stuck(struct slot *slot, const struct meta *dead, struct th_id send,
+                                   int32_t n)
+{
+    struct input input = {.type = INPUT_EVENT, .now_us = slot->now_us};
+    struct core_output out = slot_output(slot, &input);
+    struct th_str key = core_key(&out, dead->tenant, send);
+    struct event event = {
+        .type = EVENT_SEND_STUCK,
+        .as.send_stuck = {.meta = core_meta(&out, dead->tenant),
+                          .send = send,
+                          .n = n,
+                          .reason = TH_STR("dead_letter")},
+    };
+
+    event.as.send_stuck.meta.cause =
+        (struct optional_uuid){.is_set = true, .value = dead->event_id};
+    return key.p ? core_emit(&out, TOPIC_SEND_OUTCOMES, -1, key, &event) : TH_NOMEM;
+}
+
+enum th_code slot_dead_letter(struct slot *slot, const struct log_record *record,
+                              const struct event *event, enum th_code code, struct th_str detail)
+{
+    struct th_str tenant;
+    struct th_str what;
+    struct th_id send;
+    int32_t n;
+
+    split_key(record->key, &tenant, &what);
+    struct meta meta = dead_meta(slot, dead_id(slot, record), tenant, event);
+    TH_TRY(put_dead_letter(slot, record, &meta, code, detail));
+    if (send_of(record, event, what, &send, &n))
+        TH_TRY(put_send_stuck(slot, &meta, send, n));
+    slot->gathering->dead_letters++;
+    return TH_OK;
+}
