@@ -31,23 +31,23 @@ enum th_code turn_settle(struct turn *turn, struct th_id campaign, struct th_str
 enum th_code turn_flush(struct turn *turn);
 
 /* The short ways to end up somewhere. reason is a slug. */
-enum th_code turn_end(struct turn *turn, struct th_id send, const char *reason, bool is_reached);
-enum th_code turn_end_str(struct turn *turn, struct th_id send, struct th_str reason,
+enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason, bool is_reached);
+enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason,
                           bool is_reached);
-enum th_code turn_suppress(struct turn *turn, struct th_id send, const char *reason);
-enum th_code turn_park(struct turn *turn, struct th_id send, const char *reason);
+enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reason);
+enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason);
 
 /* Ask for another release; a send from the API needs none and is due at once. */
-enum th_code turn_ask(struct turn *turn, struct th_id send, const char *reason);
+enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason);
 
 /* Not now, but at due_us; the attempt before, if any, does not count. */
-enum th_code turn_wait(struct turn *turn, struct th_id send, int64_t due_us, const char *reason);
+enum th_code turn_wait(struct turn *turn, struct th_id id, int64_t due_us, const char *reason);
 
 /* --- plan.c: may it go, and where
  * -------------------------------------------------------------------- */
 
 /* Plan the next attempt of a send that is due, or put it where it belongs. */
-enum th_code plan_send(struct turn *turn, struct th_id send);
+enum th_code plan_send(struct turn *turn, struct th_id id);
 
 /* The recipient that plan_send asked for. */
 enum th_code plan_recipient(struct turn *turn, const struct answer *answer);
@@ -73,7 +73,7 @@ enum th_code outcome_take(struct turn *turn, const struct event *event);
 enum th_code control_changed(struct turn *turn, const struct reference_change *change);
 
 /* A slice of the sends that a control moves. */
-enum th_code control_walk(struct turn *turn, struct th_id group);
+enum th_code control_walk(struct turn *turn, struct th_id id);
 
 /* Would the group's sends be planned now? */
 bool control_is_running(const struct turn *turn, const struct group *group);
