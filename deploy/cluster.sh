@@ -3,7 +3,7 @@
 # and the throw-away ones of tests and benchmarks.
 #
 #   deploy/cluster.sh create DIR [--user USER] [--size deploy|test] [--port N]
-#   deploy/cluster.sh start|stop|status|conninfo DIR
+#   deploy/cluster.sh start|stop|kill|status|conninfo DIR
 #   deploy/cluster.sh hold                   make a throw-away cluster in a temporary folder, print
 #                                            its conninfo, and when standard input ends (which it
 #                                            also does when whoever held it was killed) stop and
@@ -244,6 +244,26 @@ cluster_wait() {
     return 1
 }
 
+# cluster_kill DIR: as a power cut would end it, all its processes at once; the next start recovers.
+cluster_kill() {
+    local dir=$1 pid tries children
+    pid=$(cluster_pid "$dir") || return 0
+    children=$(pgrep -P "$pid" || true)
+    # shellcheck disable=SC2086 # a list of pids
+    kill -s KILL "$pid" $children 2>/dev/null || true
+    for ((tries = 0; tries < 200; tries++)); do
+        cluster_pid "$dir" >/dev/null || break
+        sleep 0.02
+    done
+    # A postmaster refuses to start while an orphan still has the old shared memory.
+    for pid in $children; do
+        for ((tries = 0; tries < 500; tries++)); do
+            [ -d "/proc/$pid" ] || break
+            sleep 0.02
+        done
+    done
+}
+
 # cluster_stop DIR [fast|immediate]: ends its own process only, and waits for it, at most 60 s.
 cluster_stop() {
     local dir=$1 how=${2:-fast} pid tries signal=INT
@@ -278,7 +298,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     command=${1:-}
     [ $# -eq 0 ] || shift
     case $command in
-    create | start | stop | conninfo | hold) "cluster_$command" "$@" ;;
+    create | start | stop | kill | conninfo | hold) "cluster_$command" "$@" ;;
     status) cluster_pid "$1" >/dev/null && echo running || { echo stopped; exit 1; } ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac

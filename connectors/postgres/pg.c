@@ -9,7 +9,7 @@
 struct pg {
     PGconn *conn;
     int backend_pid;
-    const struct pg_statement *prepared[PG_STATEMENTS_MAX];
+    const char *prepared[PG_STATEMENTS_MAX]; /* their SQL, whose address names them */
     size_t prepared_n;
     PGresult *result; /* of the statement that is under way */
 };
@@ -253,7 +253,7 @@ static void statement_name(size_t i, char out_name[16])
 static size_t find_prepared(const struct pg *pg, const struct pg_statement *statement)
 {
     size_t i = 0;
-    while (i < pg->prepared_n && pg->prepared[i] != statement)
+    while (i < pg->prepared_n && pg->prepared[i] != statement->sql)
         i++;
     return i;
 }
@@ -269,7 +269,7 @@ enum th_code pg_prepare(struct pg *pg, const struct pg_statement *statement, str
     TH_AUTO(pg_result)
     PGresult *result = PQprepare(pg->conn, name, statement->sql, 0, NULL);
     TH_TRY(check(result, pg->conn, err));
-    pg->prepared[pg->prepared_n++] = statement;
+    pg->prepared[pg->prepared_n++] = statement->sql;
     return TH_OK;
 }
 

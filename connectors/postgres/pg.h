@@ -40,8 +40,8 @@ struct pg_config {
 
 struct pg; /* opaque */
 
-/* A statement; static const, so that its address names it. Parameters say their type where they
- * stand ($1::int8[]), names their schema (search_path holds pg_catalog alone). */
+/* A statement: a string literal, whose address names it on a connection. Parameters say their type
+ * where they stand ($1::int8[]), names their schema (search_path holds pg_catalog alone). */
 struct pg_statement {
     const char *sql;
 };

@@ -115,6 +115,12 @@ void cluster_database(struct cluster *cluster, const char *name, char *out_conni
     snprintf(out_conninfo, 512, "host=%s/run port=5432 dbname=%s user=telehub", cluster->dir, name);
 }
 
+void cluster_crash(struct cluster *cluster)
+{
+    if (cluster_shell("%s kill %s && %s start %s", SCRIPT, cluster->dir, SCRIPT, cluster->dir) != 0)
+        exit(1);
+}
+
 int cluster_shell(const char *fmt, ...)
 {
     char command[4096];

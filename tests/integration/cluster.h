@@ -25,6 +25,9 @@ const char *cluster_dir(const struct cluster *cluster);
 /* Make one more database, empty, owned by telehub; out_conninfo has room for 512 characters. */
 void cluster_database(struct cluster *cluster, const char *name, char *out_conninfo);
 
+/* Stop it as a power cut would, and start it again; returns when it takes connections. */
+void cluster_crash(struct cluster *cluster);
+
 /* Run a shell command, printf-like; its exit status. */
 int cluster_shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -101,6 +101,16 @@ int64_t log_cluster_admin(struct log_cluster *logs, const struct pg_statement *s
     return value;
 }
 
+void log_cluster_crash(struct log_cluster *logs)
+{
+    char conninfo[LOG_CLUSTER_CONNINFO_MAX];
+
+    pg_close(TH_TAKE(logs->admin));
+    cluster_crash(logs->cluster);
+    conninfo_of(logs, "telehub", "postgres", 5432, conninfo);
+    logs->admin = connect_as(conninfo);
+}
+
 int log_cluster_kill(struct log_cluster *logs, const char *application_name)
 {
     static const struct pg_statement sql_kill = {

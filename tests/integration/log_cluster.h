@@ -35,6 +35,9 @@ struct pg_log_config log_cluster_config(const struct log_cluster *logs);
 int64_t log_cluster_admin(struct log_cluster *logs, const struct pg_statement *statement,
                           struct pg_params *params);
 
+/* Kill the server as a power cut would end it, and start it again; returns when it is there. */
+void log_cluster_crash(struct log_cluster *logs);
+
 /* End the backends of that application_name and wait until they are gone; how many there were. */
 int log_cluster_kill(struct log_cluster *logs, const char *application_name);
 
