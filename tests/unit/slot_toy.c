@@ -11,6 +11,8 @@ struct toy {
     struct table *sends;
     struct table *sums; /* one entry: requests presented in this batch; volatile */
     unsigned decided;
+    int64_t evolved;
+    int64_t offered[REFERENCE_CAMPAIGN + 1];
     bool is_opened;
 };
 
@@ -31,11 +33,12 @@ static enum th_code toy_new(const void *config, const struct core_env *env, void
     toy->env = env;
     toy->sends = table_new(sizeof(struct toy_send), 1 << 20);
     toy->sums = table_new(sizeof(struct toy_sum), 1);
+    if (!toy->sends || !toy->sums) {
+        toy_core.free(toy);
+        return TH_NOMEM;
+    }
     *out_core = toy;
-    if (toy->sends && toy->sums)
-        return TH_OK;
-    toy_core.free(toy);
-    return TH_NOMEM;
+    return TH_OK;
 }
 
 static void toy_free(void *core)
@@ -52,6 +55,16 @@ static void toy_free(void *core)
 const struct toy_send *toy_send(const void *core, struct th_id id)
 {
     return table_get(((const struct toy *)core)->sends, id);
+}
+
+int64_t toy_evolved(const void *core)
+{
+    return ((const struct toy *)core)->evolved;
+}
+
+int64_t toy_offered(const void *core, enum reference_kind kind)
+{
+    return ((const struct toy *)core)->offered[kind];
 }
 
 /* --- evolving ------------------------------------------------------------------------------- */
@@ -72,6 +85,7 @@ static enum th_code toy_evolve(void *core, const struct event *event)
 {
     struct toy_send *send;
 
+    ((struct toy *)core)->evolved++;
     if (event->type == EVENT_SEND_ADMITTED) {
         TH_TRY(entry_of(core, event->as.send_admitted.send, &send));
         send->admitted++;
@@ -160,8 +174,7 @@ static enum th_code recipient_read(struct toy *toy, const struct answer *answer,
     struct th_id send = answer->as.recipient_read.send;
     const struct toy_send *known = table_get(toy->sends, send);
 
-    if (!known || known->released)
-        return TH_OK;
+    assert(known && !known->released); /* each ask is answered once, or undone with its answer */
     TH_TRY(say(out, send,
                &(struct event){.type = EVENT_SEND_NOTED,
                                .as.send_noted = {.meta = core_meta(out, tenant),
@@ -234,6 +247,8 @@ static enum th_code toy_decide(void *core, const struct input *input, struct cor
             code = requested(toy, &input->event->as.send_requested, out);
     } else if (input->type == INPUT_ANSWER)
         code = answered(toy, input->answer, out);
+    else if (input->type == INPUT_REFERENCE)
+        toy->offered[input->change->kind]++;
     /* Too late to be harmless, on purpose. */
     if (code == TH_OK && toy->config.nomem_per && ++toy->decided % toy->config.nomem_per == 0)
         return TH_NOMEM;

@@ -31,6 +31,12 @@ extern const struct core_ops toy_core_by_piece; /* the same, with a piece for ea
 
 const struct toy_send *toy_send(const void *core, struct th_id id);
 
+/* Events folded by this core since it was made. */
+int64_t toy_evolved(const void *core);
+
+/* Times that an entity of this kind was offered. */
+int64_t toy_offered(const void *core, enum reference_kind kind);
+
 /* SendsMoved.accepted over all batches is the number of requests presented. */
 
 /* A send whose requests the core refuses, after it has said something, or before. */

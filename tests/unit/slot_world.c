@@ -5,6 +5,8 @@
 
 #include "tests/unit/test.h"
 
+#include "tests/unit/failing_malloc.h"
+
 #define QUEUE_MAX    WORLD_REQUESTS_MAX
 #define SESSIONS_MAX 4096
 
@@ -127,7 +129,10 @@ static void exchange_run(struct effects *effects, const struct effect *effect)
     assert_true(exchange->session != 0);
     if (world->requests < 200) { /* what is called was announced durably before */
         struct search search = {.send = send};
+        long left = mallocs_left;
+        mallocs_left = -1;
         world_read(world, TOPIC_SEND_EVENTS, look_for, &search);
+        mallocs_left = left;
         assert_int_equal(search.found, 1);
     }
     world->calls[world_request_of(send)] += is_at_once;
@@ -144,14 +149,15 @@ static bool exchange_poll(struct effects *effects, struct th_arena *arena, struc
         struct world_call call = exchange->calls[i];
         if (call.due_us > now_us(world))
             continue;
-        world->calls[world_request_of(call.send)] += !call.is_made && !call.is_void;
-        world->refused_calls += call.is_void;
-        exchange->calls[i] = exchange->calls[--exchange->calls_n];
         *out = (struct answer){.type = ANSWER_CALL_ENDED,
                                .as.call_ended = {.attempt = {call.send, 1}}};
         struct provider_outcome *outcome = &out->as.call_ended.outcome;
+        if (th_arena_copy(arena, TH_STR("SM123"), &outcome->provider_id) != TH_OK)
+            return false;
+        world->calls[world_request_of(call.send)] += !call.is_made && !call.is_void;
+        world->refused_calls += call.is_void;
+        exchange->calls[i] = exchange->calls[--exchange->calls_n];
         outcome->result = call.is_void ? PROVIDER_NOT_SENT : PROVIDER_ACCEPTED;
-        assert_int_equal(th_arena_copy(arena, TH_STR("SM123"), &outcome->provider_id), TH_OK);
         return true;
     }
     return false;
@@ -333,8 +339,11 @@ static void step(struct world *world, int i)
 {
     struct runner *runner = runner_at(world, i);
     struct th_err err = {0};
-    enum th_code code = slot_step(runner->is, &runner->next_us, &err);
 
+    if (is_hit(world, world->odds.oom))
+        mallocs_left = world_roll(world, 40);
+    enum th_code code = slot_step(runner->is, &runner->next_us, &err);
+    mallocs_left = -1;
     if (code == TH_CORRUPT && runner->next_us == INT64_MAX)
         fail_msg("seed %lu: %s", (unsigned long)world->seed, err.text);
 }
@@ -347,6 +356,13 @@ void world_step(struct world *world, int i)
         step(world, i);
         th_virtual_clock_advance(&world->clock, 1000);
     }
+}
+
+void world_step_all(struct world *world, int turns)
+{
+    for (int n = 0; n < turns; n++)
+        for (int i = 0; i < WORLD_SLOTS; i++)
+            world_step(world, i);
 }
 
 static void something_happens(struct world *world)

@@ -29,6 +29,7 @@ struct world_odds {
     unsigned abort, lost_committed, lost_aborted, hold; /* of a commit */
     unsigned fence, crash, down;                        /* of a turn */
     unsigned nomem_per;
+    unsigned oom; /* of a step: memory runs out at some point of it */
 };
 
 struct world {
@@ -73,6 +74,8 @@ void world_settle(struct world *world);
 /* The ith runner for 200 ms; the ith process dies and another begins. */
 void world_step(struct world *world, int i);
 void world_crash(struct world *world, int i);
+
+void world_step_all(struct world *world, int turns);
 
 /* All values of a topic, in order per partition. */
 typedef void world_visit(void *arg, const struct log_record *record, const struct event *event);
