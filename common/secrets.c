@@ -205,7 +205,7 @@ enum th_code secrets_put(struct secrets *secrets, struct th_str tenant, struct t
     if (code != TH_CONFLICT)
         return code;
 
-    th_arena_init(&arena, 4 * SECRET_SIZE_MAX);
+    th_arena_init(&arena, (size_t)4 * SECRET_SIZE_MAX);
     code = secrets_get(secrets, tenant, name, version, &arena, &present, err);
     if (code == TH_OK && !th_str_eq_secret(present, value))
         code = th_fail(err, TH_CONFLICT, "%s/%s holds another value", secrets->dir, path);
