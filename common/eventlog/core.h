@@ -94,7 +94,8 @@ struct core_ops {
                            struct th_arena *arena, struct log_cursor *out);
 
     /* At opening: the cursor that the last commit left; records from its offset on will be
-     * presented again, also settled ones. NULL together with cursor. */
+     * presented again, also settled ones. Until they were, read_to lies before what the note tells,
+     * and the next cursor must go on telling it. NULL together with cursor. */
     enum th_code (*resume)(void *core, const struct log_cursor *cursor);
 
     /* State as bytes, in pieces 0 to pieces-1, without what an uncommitted batch did; and back.

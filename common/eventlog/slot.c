@@ -10,6 +10,7 @@
 #define PASSES_MAX        8                    /* of one step */
 #define STEP_WAIT_MAX_US  (250 * TH_US_PER_MS) /* a stop of a tenant must bind within a second */
 #define COMMIT_POLL_US    TH_US_PER_MS         /* where the log has no descriptor to wait for */
+#define OPENING_POLL_US   (10 * TH_US_PER_MS)
 #define LAG_EVERY_US      TH_US_PER_SEC
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -126,6 +127,44 @@ enum th_code slot_new(const struct slot_config *config, struct slot **out_slot, 
     return TH_OK;
 }
 
+/* --- status --------------------------------------------------------------------------------- */
+
+static void measure_lag(struct slot *slot)
+{
+    int64_t lag = 0;
+
+    if (slot->phase != SLOT_RUNNING || slot->boot_us < slot->lag_at_us)
+        return;
+    slot->lag_at_us = slot->boot_us + LAG_EVERY_US;
+    for (size_t i = 0; i < slot->inputs_n && !slot->is_caught_up; i++) {
+        int64_t end;
+        if (th_log_end(slot->config.log, slot->inputs[i].topic, slot->inputs[i].part, &end, NULL) !=
+            TH_OK)
+            return; /* the log is away: commits will say so */
+        lag += end - slot->at.read_to[i];
+    }
+    slot->status.lag_records = lag;
+}
+
+static void publish(struct slot *slot)
+{
+    measure_lag(slot);
+    slot->status.is_open = slot->phase == SLOT_RUNNING && slot->at.is_opened;
+    pthread_mutex_lock(&slot->mutex);
+    slot->published = slot->status;
+    pthread_mutex_unlock(&slot->mutex);
+}
+
+struct slot_status slot_status(const struct slot *slot)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)&slot->mutex;
+
+    pthread_mutex_lock(mutex);
+    struct slot_status status = slot->published;
+    pthread_mutex_unlock(mutex);
+    return status;
+}
+
 /* --- ending -------------------------------------------------------------------------------------
  */
 
@@ -140,7 +179,8 @@ void slot_drop(struct slot *slot, bool release)
     slot->reader = NULL;
     th_log_listener_close(slot->listener);
     slot->listener = NULL;
-    th_log_session_close(slot->session, release && !slot->committing);
+    bool is_committing = slot->committing || slot->phase == SLOT_CURSORS;
+    th_log_session_close(slot->session, release && !is_committing);
     slot->session = NULL;
     slot->committing = NULL;
     slot->is_poisoned = false;
@@ -153,6 +193,7 @@ void slot_drop(struct slot *slot, bool release)
      * session in the journal. */
     answers_rewind(&slot->answers, 1);
     slot->phase = SLOT_CLOSED;
+    publish(slot);
 }
 
 static void slot_destroy(struct slot *slot)
@@ -322,54 +363,17 @@ static int64_t wait_us(const struct slot *slot)
     case SLOT_CLOSED:
         return slot->reopen_at_us - slot->boot_us;
     case SLOT_CURSORS:
-    case SLOT_REFERENCE:
         return COMMIT_POLL_US;
     case SLOT_REPLAY:
-        return slot->is_caught_up ? slot->config.poll_us : 0;
+        return slot->is_caught_up ? OPENING_POLL_US : 0;
+    case SLOT_REFERENCE:
+        return OPENING_POLL_US;
     case SLOT_RUNNING:
         return wait_running(slot);
     case SLOT_STUCK:
         break;
     }
     return INT64_MAX;
-}
-
-/* --- status --------------------------------------------------------------------------------- */
-
-static void measure_lag(struct slot *slot)
-{
-    int64_t lag = 0;
-
-    if (slot->phase != SLOT_RUNNING || slot->boot_us < slot->lag_at_us)
-        return;
-    slot->lag_at_us = slot->boot_us + LAG_EVERY_US;
-    for (size_t i = 0; i < slot->inputs_n && !slot->is_caught_up; i++) {
-        int64_t end;
-        if (th_log_end(slot->config.log, slot->inputs[i].topic, slot->inputs[i].part, &end, NULL) !=
-            TH_OK)
-            return; /* the log is away: commits will say so */
-        lag += end - slot->at.read_to[i];
-    }
-    slot->status.lag_records = lag;
-}
-
-static void publish(struct slot *slot)
-{
-    measure_lag(slot);
-    slot->status.is_open = slot->phase == SLOT_RUNNING && slot->at.is_opened;
-    pthread_mutex_lock(&slot->mutex);
-    slot->published = slot->status;
-    pthread_mutex_unlock(&slot->mutex);
-}
-
-struct slot_status slot_status(const struct slot *slot)
-{
-    pthread_mutex_t *mutex = (pthread_mutex_t *)&slot->mutex;
-
-    pthread_mutex_lock(mutex);
-    struct slot_status status = slot->published;
-    pthread_mutex_unlock(mutex);
-    return status;
 }
 
 const void *slot_core(const struct slot *slot)
