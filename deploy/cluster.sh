@@ -4,7 +4,7 @@
 #
 #   deploy/cluster.sh create DIR [--user USER] [--size deploy|test] [--port N]
 #   deploy/cluster.sh start|stop|kill|status|conninfo DIR
-#   deploy/cluster.sh hold                   make a throw-away cluster in a temporary folder, print
+#   deploy/cluster.sh hold [--size SIZE]     make a throw-away cluster in a temporary folder, print
 #                                            its conninfo, and when standard input ends (which it
 #                                            also does when whoever held it was killed) stop and
 #                                            remove it
@@ -248,7 +248,7 @@ cluster_wait() {
 cluster_kill() {
     local dir=$1 pid tries children
     pid=$(cluster_pid "$dir") || return 0
-    children=$(pgrep -P "$pid" || true)
+    children=$(cat "/proc/$pid/task/$pid/children")
     # shellcheck disable=SC2086 # a list of pids
     kill -s KILL "$pid" $children 2>/dev/null || true
     for ((tries = 0; tries < 200; tries++)); do

@@ -147,7 +147,8 @@ static enum th_code rotate_if_due(const struct pg_log *log, struct pg *pg, struc
     TH_TRY(read_newest(pg, &newest, err));
     if (newest.behind > 0)
         return rotate_all(pg, newest.seg, err);
-    bool is_old = newest.has_data && newest.age_s >= log->config.segment_age_s;
+    int age_max_s = log->config.segment_age_s;
+    bool is_old = age_max_s > 0 && newest.has_data && newest.age_s >= age_max_s;
     if (is_old || newest.bytes >= log->config.segment_bytes_max)
         return rotate_all(pg, newest.seg + 1, err);
     return TH_OK;

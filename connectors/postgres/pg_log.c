@@ -211,7 +211,6 @@ static void set_defaults(struct pg_log_config *config)
     default_int(&config->probe_ms, 250);
     default_int(&config->house_ms, 5000);
     default_int(&config->idem_kept_s, 48 * 3600);
-    default_int(&config->segment_age_s, 86400);
     if (config->ring_bytes == 0)
         config->ring_bytes = RING_BYTES_DEFAULT;
     if (config->has_no_ring)

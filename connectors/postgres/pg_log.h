@@ -20,25 +20,28 @@ struct pg_log_config {
     /* A guest only looks or appends (tools): it sends no heartbeat and does no housekeeping. */
     bool is_guest;
 
-    int readers_max;           /* 4: connections shared by readers, snapshots and questions */
-    size_t ring_bytes;         /* 16 MiB of committed batches kept for readers of this process */
-    bool has_no_ring;          /* readers always ask the table */
-    int connect_timeout_ms;    /* 5 000 */
-    int statement_timeout_ms;  /* 30 000 */
-    int lock_timeout_ms;       /* 5 000 */
-    int commit_timeout_ms;     /* 40 000: a commit without an answer for so long is asked about */
-    int resolve_retry_ms;      /* 200: between two tries to ask */
-    int takeover_ms;           /* 10 000: how long session_open tries to end the previous owner */
-    int grace_ms;              /* 2 000: how long its running commit may still take */
-    int heartbeat_ms;          /* 5 000 */
-    int stale_ms;              /* 20 000 without heartbeat: an owner on another host is dead */
-    int notify_ms;             /* 10: at least so long between two hints to other processes */
-    int relisten_ms;           /* 250: between two tries to listen again */
-    int probe_ms;              /* 250: a busy reader asks the table at least so often for others' */
-    int house_ms;              /* 5 000: between two rounds of pruning */
-    int idem_kept_s;           /* 172 800 = 48 h */
-    int64_t segment_bytes_max; /* 8 GiB, then the next segment begins */
-    int segment_age_s;         /* 86 400, likewise */
+    int readers_max;          /* 4: connections shared by readers, snapshots and questions */
+    size_t ring_bytes;        /* 16 MiB of committed batches kept for readers of this process */
+    bool has_no_ring;         /* readers always ask the table */
+    int connect_timeout_ms;   /* 5 000 */
+    int statement_timeout_ms; /* 30 000 */
+    int lock_timeout_ms;      /* 5 000 */
+    int commit_timeout_ms;    /* 40 000: a commit without an answer for so long is asked about */
+    int resolve_retry_ms;     /* 200: between two tries to ask */
+    int takeover_ms;          /* 10 000: how long session_open tries to end the previous owner */
+    int grace_ms;             /* 2 000: how long its running commit may still take */
+    int heartbeat_ms;         /* 5 000 */
+    int stale_ms;             /* 20 000 without heartbeat: an owner on another host is dead */
+    int notify_ms;            /* 10: at least so long between two hints to other processes */
+    int relisten_ms;          /* 250: between two tries to listen again */
+    int probe_ms;             /* 250: a busy reader asks the table at least so often for others' */
+    int house_ms;             /* 5 000: between two rounds of pruning */
+    int idem_kept_s;          /* 172 800 = 48 h */
+
+    /* When the next segment begins. Few large ones: a statement that reads batches opens the index
+     * of each segment when it begins, about 2 us each. */
+    int64_t segment_bytes_max; /* 8 GiB */
+    int segment_age_s;         /* 0: never for its age */
 };
 
 /* Make an empty log in a database that has been migrated (pg_migrate): its identity, its topics

@@ -36,7 +36,7 @@ static void skip_without_initdb(void)
 
 /* The holder is a child in a process group of its own, so that an interrupt from the terminal ends
  * the test first and the cluster by the end of its input. */
-static pid_t spawn_holder(int input, int output)
+static pid_t spawn_holder(const char *size, int input, int output)
 {
     pid_t pid = fork();
     if (pid != 0)
@@ -44,7 +44,7 @@ static pid_t spawn_holder(int input, int output)
     setpgid(0, 0);
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0)
         _exit(126);
-    execl("/bin/bash", "bash", SCRIPT, "hold", (char *)NULL);
+    execl("/bin/bash", "bash", SCRIPT, "hold", "--size", size, (char *)NULL);
     _exit(127);
 }
 
@@ -66,7 +66,7 @@ static void read_conninfo(int from, struct cluster *cluster)
     snprintf(cluster->dir, sizeof cluster->dir, "%.*s", (int)n, dir);
 }
 
-struct cluster *cluster_start(void)
+static struct cluster *start(const char *size)
 {
     int input[2];
     int output[2];
@@ -76,7 +76,7 @@ struct cluster *cluster_start(void)
     if (!cluster || pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0)
         die("pipe");
     signal(SIGPIPE, SIG_IGN);
-    cluster->holder = spawn_holder(input[0], output[1]);
+    cluster->holder = spawn_holder(size, input[0], output[1]);
     if (cluster->holder < 0)
         die("fork");
     close(input[0]);
@@ -84,6 +84,16 @@ struct cluster *cluster_start(void)
     cluster->hold = input[1];
     read_conninfo(output[0], cluster);
     return cluster;
+}
+
+struct cluster *cluster_start(void)
+{
+    return start("test");
+}
+
+struct cluster *cluster_start_full(void)
+{
+    return start("deploy");
 }
 
 void cluster_stop(struct cluster *cluster)

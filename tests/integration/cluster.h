@@ -14,6 +14,10 @@ struct cluster;
 
 /* Started and migrated to nothing: an empty database. Ends the test when that cannot be done. */
 struct cluster *cluster_start(void);
+
+/* The same with the settings of an installation instead of those that save memory: for
+ * measurements. */
+struct cluster *cluster_start_full(void);
 void cluster_stop(struct cluster *cluster);
 
 /* Conninfo of the database's owner, valid as long as the cluster. */
