@@ -1,0 +1,66 @@
+/* batch.h - the rows that a batch of events touches: loaded together, changed in memory, written
+ * once.
+ *
+ * A batch is folded twice. The first time (is_touching) each handler only names the rows it will
+ * want; they are loaded together, and the second time the handlers work on them. A row that nobody
+ * had named is loaded when it is asked for, so naming is a matter of speed alone.
+ */
+#ifndef TELEHUB_PROCESSORS_MATERIALIZE_BATCH_H
+#define TELEHUB_PROCESSORS_MATERIALIZE_BATCH_H
+
+#include "common/view_store.h"
+
+#define VIEW_BATCH_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+struct view_batch_entry {
+    struct view_entry entry; /* first: the store sees only this */
+    void *before;            /* as it was loaded; NULL: it is new, or not loaded yet */
+    bool is_loaded;
+    bool is_wanted; /* asked for after the touching; else it is not written */
+    int log_part;   /* of the first record that touched it */
+};
+
+struct view_batch_table {
+    struct view_batch_entry **at; /* in the order of their coming */
+    size_t n;
+    size_t cap;
+    size_t loaded_n; /* the first so many have been loaded */
+    uint32_t *slots; /* index + 1 by hash; 0: free */
+    size_t slots_n;  /* a power of two */
+};
+
+struct view_batch {
+    struct view_store *store;
+    struct th_arena arena; /* rows and their texts */
+    bool is_touching;
+    struct view_batch_table tables[VIEW_TABLE_COUNT];
+    struct th_err err; /* of the store */
+};
+
+void view_batch_init(struct view_batch *batch, struct view_store *store);
+void view_batch_fini(struct view_batch *batch);
+
+/* Forget all rows; keep the memory. */
+void view_batch_reset(struct view_batch *batch);
+
+/* The row with the key of key (a row struct), made if there is none. While touching *out_row is
+ * NULL.
+ * Errors: TH_NOMEM, and what the store says */
+TH_MUST_USE
+enum th_code view_batch_row(struct view_batch *batch, enum view_table_id table, const void *key,
+                            int log_part, void **out_row);
+
+/* Load what was named since the last call. Errors: as the store's load */
+TH_MUST_USE
+enum th_code view_batch_load(struct view_batch *batch);
+
+/* A copy of text in the batch's memory, unless it is what *at holds already. Errors: TH_NOMEM */
+TH_MUST_USE
+enum th_code view_batch_text(struct view_batch *batch, struct th_str *at, struct th_str text);
+
+/* Mark what differs from what was loaded, sort by key, and say it as a change (which lives in the
+ * batch). Errors: TH_NOMEM */
+TH_MUST_USE
+enum th_code view_batch_change(struct view_batch *batch, struct view_change *out);
+
+#endif

@@ -1,0 +1,263 @@
+#include "processors/materialize/memory_store.h"
+
+#include <string.h>
+
+#define TEXTS_MAX ((size_t)64 * 1024)
+
+/* A row and its texts. */
+struct kept {
+    struct th_arena texts;
+    void *row;
+};
+
+struct kept_table {
+    struct kept **at; /* sorted by key */
+    size_t n;
+    size_t cap;
+};
+
+struct memory_store {
+    struct view_store store; /* first */
+    struct kept_table tables[VIEW_TABLE_COUNT];
+    int64_t next[TOPIC_COUNT][LOG_PARTITIONS_MAX];
+    int fail_n;
+    bool fail_is_done;
+};
+
+static struct memory_store *self_of(struct view_store *store)
+{
+    return (struct memory_store *)store;
+}
+
+static void kept_free(struct kept *kept)
+{
+    if (!kept)
+        return;
+    th_arena_fini(&kept->texts);
+    free(kept->row);
+    free(kept);
+}
+
+/* The first row that is not before key. */
+static size_t lower_bound(const struct kept_table *table, const struct view_table *view,
+                          const void *key)
+{
+    size_t low = 0;
+    size_t high = table->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (view_row_cmp(view, table->at[middle]->row, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct kept *find(const struct kept_table *table, const struct view_table *view,
+                         const void *key)
+{
+    size_t i = lower_bound(table, view, key);
+
+    return i < table->n && view_row_same_key(view, table->at[i]->row, key) ? table->at[i] : NULL;
+}
+
+/* --- the interface ------------------------------------------------------------------------- */
+
+static enum th_code progress(struct view_store *store, struct view_step *steps, size_t n,
+                             struct th_err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < n; i++)
+        steps[i].from = steps[i].to = self_of(store)->next[steps[i].topic][steps[i].part];
+    return TH_OK;
+}
+
+static enum th_code load(struct view_store *store, enum view_table_id id,
+                         struct view_entry *const *entries, size_t n, struct th_arena *arena,
+                         struct th_err *err)
+{
+    const struct view_table *view = view_table(id);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct kept *kept = find(&self_of(store)->tables[id], view, entries[i]->row);
+        entries[i]->is_found = kept != NULL;
+        if (kept && view_row_copy(view, kept->row, arena, entries[i]->row) != TH_OK)
+            return th_fail(err, TH_NOMEM, "rows of %s", view->name);
+    }
+    return TH_OK;
+}
+
+static enum th_code keep(const struct view_table *view, const void *row, struct kept **out)
+{
+    struct kept *kept = calloc(1, sizeof *kept);
+
+    if (!kept)
+        return TH_NOMEM;
+    th_arena_init(&kept->texts, TEXTS_MAX);
+    kept->row = calloc(1, view->row_size);
+    if (!kept->row || view_row_copy(view, row, &kept->texts, kept->row) != TH_OK) {
+        kept_free(kept);
+        return TH_NOMEM;
+    }
+    *out = kept;
+    return TH_OK;
+}
+
+static void take_out(struct kept_table *table, const struct view_table *view, const void *key)
+{
+    size_t i = lower_bound(table, view, key);
+
+    if (i == table->n || !view_row_same_key(view, table->at[i]->row, key))
+        return;
+    kept_free(table->at[i]);
+    memmove(&table->at[i], &table->at[i + 1], (table->n - i - 1) * sizeof(void *));
+    table->n--;
+}
+
+static enum th_code put(struct kept_table *table, const struct view_table *view, const void *row)
+{
+    struct kept *kept;
+    size_t i = lower_bound(table, view, row);
+
+    TH_TRY(keep(view, row, &kept));
+    if (i < table->n && view_row_same_key(view, table->at[i]->row, row)) {
+        kept_free(table->at[i]);
+        table->at[i] = kept;
+        return TH_OK;
+    }
+    if (table->n == table->cap) {
+        size_t cap = table->cap ? 2 * table->cap : 64;
+        struct kept **at = reallocarray(table->at, cap, sizeof(void *));
+        if (!at) {
+            kept_free(kept);
+            return TH_NOMEM;
+        }
+        table->at = at;
+        table->cap = cap;
+    }
+    memmove(&table->at[i + 1], &table->at[i], (table->n - i) * sizeof(void *));
+    table->at[i] = kept;
+    table->n++;
+    return TH_OK;
+}
+
+static enum th_code apply(struct memory_store *self, const struct view_change *change,
+                          struct th_err *err)
+{
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        for (size_t i = 0; i < change->tables[id].n; i++) {
+            const struct view_entry *entry = change->tables[id].at[i];
+            if (entry->is_deleted)
+                take_out(&self->tables[id], view_table(id), entry->row);
+            else if (put(&self->tables[id], view_table(id), entry->row) != TH_OK)
+                return th_fail(err, TH_NOMEM, "rows of %s", view_table(id)->name);
+        }
+    for (size_t i = 0; i < change->steps_n; i++)
+        self->next[change->steps[i].topic][change->steps[i].part] = change->steps[i].to;
+    return TH_OK;
+}
+
+static enum th_code commit(struct view_store *store, const struct view_change *change,
+                           struct th_err *err)
+{
+    struct memory_store *self = self_of(store);
+
+    for (size_t i = 0; i < change->steps_n; i++)
+        if (self->next[change->steps[i].topic][change->steps[i].part] != change->steps[i].from)
+            return th_fail(err, TH_FENCED, "%s: somebody else is ahead",
+                           topic_name(change->steps[i].topic));
+    if (self->fail_n > 0) {
+        self->fail_n--;
+        if (self->fail_is_done)
+            TH_TRY(apply(self, change, err));
+        return th_fail(err, TH_UNAVAILABLE, "the answer was lost");
+    }
+    return apply(self, change, err);
+}
+
+static void close_store(struct view_store *store)
+{
+    struct memory_store *self = self_of(store);
+
+    for (size_t id = 0; id < VIEW_TABLE_COUNT; id++) {
+        for (size_t i = 0; i < self->tables[id].n; i++)
+            kept_free(self->tables[id].at[i]);
+        free(self->tables[id].at);
+    }
+    free(self);
+}
+
+static const struct view_store_ops memory_ops = {
+    .progress = progress, .load = load, .commit = commit, .close = close_store};
+
+enum th_code memory_store_new(struct view_store **out_store, struct th_err *err)
+{
+    struct memory_store *self = calloc(1, sizeof *self);
+
+    if (!self)
+        return th_fail(err, TH_NOMEM, "tables in memory");
+    self->store.ops = &memory_ops;
+    *out_store = &self->store;
+    return TH_OK;
+}
+
+/* --- looking ------------------------------------------------------------------------------- */
+
+static const struct kept_table *table_of(const struct view_store *store, enum view_table_id id)
+{
+    return &((const struct memory_store *)store)->tables[id];
+}
+
+size_t memory_store_count(const struct view_store *store, enum view_table_id table)
+{
+    return table_of(store, table)->n;
+}
+
+const void *memory_store_row(const struct view_store *store, enum view_table_id table, size_t i)
+{
+    return table_of(store, table)->at[i]->row;
+}
+
+const void *memory_store_find(const struct view_store *store, enum view_table_id table,
+                              const void *key)
+{
+    const struct kept *kept = find(table_of(store, table), view_table(table), key);
+
+    return kept ? kept->row : NULL;
+}
+
+static bool tables_equal(const struct view_table *view, const struct kept_table *a,
+                         const struct kept_table *b, struct th_buf *why)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++) {
+        if (view_row_equal(view, a->at[i]->row, b->at[i]->row))
+            continue;
+        if (why) {
+            th_buf_printf(why, "%s row %zu:\n  ", view->name, i);
+            view_row_print(view, a->at[i]->row, why);
+            th_buf_printf(why, "\n  ");
+            view_row_print(view, b->at[i]->row, why);
+        }
+        return false;
+    }
+    if (a->n != b->n && why)
+        th_buf_printf(why, "%s: %zu rows, and %zu", view->name, a->n, b->n);
+    return a->n == b->n;
+}
+
+bool memory_store_equal(const struct view_store *a, const struct view_store *b,
+                        struct th_buf *out_why)
+{
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        if (!tables_equal(view_table(id), table_of(a, id), table_of(b, id), out_why))
+            return false;
+    return true;
+}
+
+void memory_store_fail(struct view_store *store, int n, bool is_done)
+{
+    self_of(store)->fail_n = n;
+    self_of(store)->fail_is_done = is_done;
+}
