@@ -46,7 +46,9 @@ enum th_code circuit_count(struct turn *turn, struct lane *lane, bool is_failure
     lane_count(lane, turn->in->now_us, is_failure);
     if (is_account_refused)
         return open_circuit(turn, lane, "account_refused");
-    if (lane->circuit != CIRCUIT_CLOSED)
+    if (lane->circuit == CIRCUIT_OPEN)
+        return TH_OK; /* a call that was in flight when it opened proves nothing */
+    if (lane->circuit == CIRCUIT_HALF_OPEN)
         return is_failure ? open_circuit(turn, lane, "probe_failed")
                           : publish(turn, lane, CIRCUIT_CLOSED, "probe_answered");
     lane_recent(lane, turn->in->now_us, &calls, &failures);

@@ -77,5 +77,5 @@ enum th_code control_changed(struct turn *turn, const struct reference_change *c
     if (change->kind == REFERENCE_CAMPAIGN)
         return campaign_changed(turn, change->campaign);
     turn->d->must_sweep = true; /* a stop, or a lane that was opened or closed */
-    return TH_OK;
+    return change->kind == REFERENCE_LANE ? start_watch_lanes(turn) : TH_OK;
 }

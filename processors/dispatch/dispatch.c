@@ -173,10 +173,12 @@ static enum th_code dispatch_decide(void *core, const struct input *in, struct c
 static enum th_code dispatch_opened(void *core, const struct input *in, struct core_output *out)
 {
     struct dispatch *d = core;
+    struct turn turn = {d, in, out};
     const struct attempt *a;
     struct effect drop = {.type = EFFECT_DROP_JOURNAL, .as.drop_journal.keep = d->env.session};
 
     TH_TRY(find_timers(d));
+    TH_TRY(start_watch_lanes(&turn));
     for (size_t i = 0; i < d->lanes_n; i++)
         if (d->lanes[i])
             lane_begin(d->lanes[i], in->now_us);

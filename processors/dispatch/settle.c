@@ -117,6 +117,22 @@ static bool speaks_against_lane(const struct provider_outcome *outcome)
            (outcome->result == PROVIDER_NOT_SENT && outcome->error_class != PROVIDER_CLASS_NONE);
 }
 
+/* A callback that came first has settled it; the call can then only add the provider's id. An
+ * attempt that was already listed as unknown, by a session that opened meanwhile, learns whatever
+ * is definite. */
+static bool tells_news(const struct attempt *a, const struct provider_outcome *outcome)
+{
+    switch ((enum attempt_stand)a->stand) {
+    case ATTEMPT_STARTED:
+        return true;
+    case ATTEMPT_UNKNOWN:
+        return outcome->result != PROVIDER_UNKNOWN;
+    case ATTEMPT_ACCEPTED:
+        return outcome->result == PROVIDER_ACCEPTED && !a->provider_id;
+    }
+    return false;
+}
+
 enum th_code settle_call(struct turn *turn, const struct answer *answer)
 {
     const struct provider_outcome *outcome = &answer->as.call_ended.outcome;
@@ -127,8 +143,7 @@ enum th_code settle_call(struct turn *turn, const struct answer *answer)
 
     TH_TRY(land(turn, answer->as.call_ended.attempt, &lane));
     measure(turn->d, answer->as.call_ended.call_us);
-    /* A callback that came first has settled it; the call can then only add the provider's id. */
-    if (a && (a->stand == ATTEMPT_STARTED || outcome->result == PROVIDER_ACCEPTED))
+    if (a && tells_news(a, outcome))
         TH_TRY(say_result(turn, a, outcome, answer->as.call_ended.http_status,
                           answer->as.call_ended.call_us, answer->as.call_ended.excerpt));
     if (!lane)

@@ -199,14 +199,15 @@ static void wake_lane(struct dispatch *d, struct lane *lane, int64_t at_us)
 }
 
 /* When the lane can take one more; now: at once; INT64_MAX: when something comes back. */
-static int64_t opening_us(const struct turn *turn, const struct lane *lane,
-                          const struct ref_lane *known)
+static int64_t opening_us(struct turn *turn, const struct lane *lane, const struct ref_lane *known)
 {
-    const struct dispatch *d = turn->d;
+    struct dispatch *d = turn->d;
     int64_t token_us = lane_token_us(lane, known->account.rate_per_s);
 
-    if ((int64_t)table_count(d->flights) >= window(d))
+    if ((int64_t)table_count(d->flights) >= window(d)) {
+        d->is_window_full = true;
         return INT64_MAX;
+    }
     if (known->account.concurrency > 0 && lane->in_flight >= known->account.concurrency)
         return INT64_MAX;
     if (lane->circuit == CIRCUIT_HALF_OPEN && lane->in_flight > 0)
@@ -258,6 +259,33 @@ enum th_code start_lane(struct turn *turn, struct lane *lane)
         TH_TRY(take_first(turn, lane, &has_more));
     if (has_more && lane->first)
         wake_lane(turn->d, lane, turn->in->now_us);
+    return TH_OK;
+}
+
+void start_others(struct turn *turn)
+{
+    struct dispatch *d = turn->d;
+
+    if (!d->is_window_full)
+        return;
+    d->is_window_full = false;
+    for (size_t i = 0; i < d->lanes_n; i++)
+        if (d->lanes[i] && d->lanes[i]->first)
+            wake_lane(d, d->lanes[i], turn->in->now_us);
+}
+
+enum th_code start_watch_lanes(struct turn *turn)
+{
+    struct dispatch *d = turn->d;
+    const struct ref_lane *known;
+    struct lane *lane;
+
+    for (size_t i = 0; (known = reference_lane_at(d->env.reference, i)); i++) {
+        if (known->lane % d->env.partitions % d->env.slots != d->env.slot)
+            continue;
+        TH_TRY(lane_of(d, known->lane, &lane));
+        wake_lane(d, lane, turn->in->now_us);
+    }
     return TH_OK;
 }
 

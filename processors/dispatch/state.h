@@ -75,8 +75,9 @@ struct dispatch {
     int64_t starts_second;
     int64_t starts_now; /* in that second */
     int64_t starts_before;
-    bool must_sweep; /* a control changed: look at every waiting plan */
-    bool has_gaps;   /* some plan was settled and is still in its lane's queue */
+    bool is_window_full; /* some lane could start, but for the slot's window */
+    bool must_sweep;     /* a control changed: look at every waiting plan */
+    bool has_gaps;       /* some plan was settled and is still in its lane's queue */
     bool has_lost_timers;
 };
 

@@ -29,8 +29,15 @@ enum th_code start_plan(struct turn *turn, const struct event *event);
 /* Start what the lane may start now, hand back what must not start. */
 enum th_code start_lane(struct turn *turn, struct lane *lane);
 
+/* A call has landed: lanes that the slot's window held up have their turn. */
+void start_others(struct turn *turn);
+
 /* Hand back whatever a control, a stop or a closed circuit forbids: a slice. */
 enum th_code start_sweep(struct turn *turn);
+
+/* Look after every lane of this slot that the reference knows, also those without a plan: who else
+ * would probe an open circuit? */
+enum th_code start_watch_lanes(struct turn *turn);
 
 /* Queue every waiting plan anew, after a batch was undone. */
 enum th_code start_requeue(struct dispatch *d);
