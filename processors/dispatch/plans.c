@@ -14,9 +14,10 @@ struct seen {
 struct partition {
     struct seen *ring;
     size_t first, n, cap;
-    int64_t resumed_at; /* the bitmap begins here */
-    uint8_t *resumed;   /* owned; NULL: none */
-    size_t resumed_n;   /* bytes */
+    size_t read_gathering, read_committing; /* of n, the last ones: read by these batches */
+    int64_t resumed_at;                     /* the bitmap begins here */
+    uint8_t *resumed;                       /* owned; NULL: none */
+    size_t resumed_n;                       /* bytes */
 };
 
 /* Plans that a batch settled. */
@@ -87,6 +88,7 @@ static enum th_code push(struct partition *part, int64_t offset, struct plan *pl
     }
     *seen_at(part, part->n) = (struct seen){offset, plan};
     part->n++;
+    part->read_gathering++;
     return TH_OK;
 }
 
@@ -99,7 +101,7 @@ static bool was_settled(const struct partition *part, int64_t offset)
     return (part->resumed[bit / 8] >> (bit % 8)) & 1;
 }
 
-/* Offsets are read in order; a batch that is taken back presents some again. */
+/* Offsets are read in order. */
 static bool is_known(const struct partition *part, int64_t offset)
 {
     return part->n > 0 && offset <= seen_at(part, part->n - 1)->offset;
@@ -214,24 +216,35 @@ struct plan *plans_next(const struct plans *plans, size_t *at)
     return NULL;
 }
 
-/* Bits of what is settled from next on, without the zeros at the end. */
+static int64_t read_end(const struct partition *part, int64_t next)
+{
+    return part->n ? seen_at(part, part->n - 1)->offset + 1 : next;
+}
+
+static size_t set_bit(uint8_t *bits, int64_t bit)
+{
+    assert(bit >= 0 && bit / 8 < LOG_NOTE_SIZE_MAX);
+    bits[bit / 8] |= (uint8_t)(1U << (bit % 8));
+    return (size_t)bit / 8 + 1;
+}
+
+/* Bits of what is settled from next on, without the zeros at the end. What was not read yet since
+ * the restart stays as the last cursor told it, or a second restart would repeat it. */
 static enum th_code bitmap(const struct partition *part, size_t from, int64_t next,
                            struct th_arena *arena, struct th_str *out)
 {
     uint8_t *bits = th_arena_alloc(arena, LOG_NOTE_SIZE_MAX);
+    int64_t resumed_end = part->resumed_at + 8 * (int64_t)part->resumed_n;
     size_t n = 0;
 
     if (!bits)
         return TH_NOMEM;
-    for (size_t i = from; i < part->n; i++) {
-        const struct seen *seen = seen_at(part, i);
-        size_t bit = (size_t)(seen->offset - next);
-        assert(bit / 8 < LOG_NOTE_SIZE_MAX);
-        if (waits(seen))
-            continue;
-        bits[bit / 8] |= (uint8_t)(1U << (bit % 8));
-        n = bit / 8 + 1;
-    }
+    for (size_t i = from; i < part->n; i++)
+        if (!waits(seen_at(part, i)))
+            n = set_bit(bits, seen_at(part, i)->offset - next);
+    for (int64_t offset = read_end(part, next); offset < resumed_end; offset++)
+        if (offset >= next && was_settled(part, offset))
+            n = set_bit(bits, offset - next);
     *out = (struct th_str){(const char *)bits, n};
     return TH_OK;
 }
@@ -245,9 +258,8 @@ enum th_code plans_cursor(const struct plans *plans, int p, int64_t read_to, str
     while (i < part->n && !waits(seen_at(part, i)))
         i++;
     *out = (struct log_cursor){.next = {TOPIC_DISPATCH_REQUESTS, p, read_to}};
-    if (i == part->n)
-        return TH_OK;
-    out->next.offset = seen_at(part, i)->offset;
+    if (i < part->n)
+        out->next.offset = seen_at(part, i)->offset;
     return bitmap(part, i, out->next.offset, arena, &out->note);
 }
 
@@ -276,11 +288,17 @@ void plans_close(struct plans *plans)
     assert(emptied.n == 0);
     plans->committing = plans->gathering;
     plans->gathering = emptied;
+    for (int p = 0; p < plans->partitions; p++) {
+        struct partition *part = &plans->parts[p];
+        part->read_committing = part->read_gathering;
+        part->read_gathering = 0;
+    }
 }
 
 static void drop_settled_front(struct partition *part)
 {
-    while (part->n > 1 && !seen_at(part, 0)->plan) { /* the last one tells how far was read */
+    /* the last one tells how far was read, and what may be undone stays */
+    while (part->n > 1 && part->n > part->read_gathering && !seen_at(part, 0)->plan) {
         part->first = (part->first + 1) % part->cap;
         part->n--;
     }
@@ -311,8 +329,10 @@ void plans_forget(struct plans *plans)
         plan_free(plan);
     }
     plans->committing.n = 0;
-    for (int p = 0; p < plans->partitions; p++)
+    for (int p = 0; p < plans->partitions; p++) {
+        plans->parts[p].read_committing = 0;
         drop_settled_front(&plans->parts[p]);
+    }
 }
 
 static void unsettle(struct plans *plans, struct settled *list)
@@ -323,12 +343,27 @@ static void unsettle(struct plans *plans, struct settled *list)
     list->n = 0;
 }
 
+/* They are presented again. Started from memory before that, they would lie beyond the cursor. */
+static void unread(struct plans *plans, struct partition *part)
+{
+    size_t n = part->read_gathering + part->read_committing;
+
+    for (; n > 0; n--) {
+        struct plan *plan = seen_at(part, --part->n)->plan;
+        plans->waiting -= plan != NULL;
+        plan_free(plan);
+    }
+    part->read_gathering = part->read_committing = 0;
+}
+
 void plans_undo(struct plans *plans)
 {
     struct plan *plan;
 
     unsettle(plans, &plans->gathering);
     unsettle(plans, &plans->committing);
+    for (int p = 0; p < plans->partitions; p++)
+        unread(plans, &plans->parts[p]);
     for (size_t at = 0; (plan = plans_next(plans, &at));)
         plan->is_queued = false;
 }

@@ -1,7 +1,7 @@
 /* plans.h - plans that were read and not settled: what keeps a cursor from moving.
  *
- * Volatile: after a restart they are read again from the cursor on. Settling is part of a batch and
- * is undone with it. Pure; one thread.
+ * Volatile: after a restart they are read again from the cursor on. Reading and settling are part
+ * of a batch and are undone with it. Pure; one thread.
  */
 #ifndef TELEHUB_PROCESSORS_DISPATCH_PLANS_H
 #define TELEHUB_PROCESSORS_DISPATCH_PLANS_H
@@ -62,7 +62,8 @@ void plans_close(struct plans *plans);
 /* Frees what the committed batch settled. */
 void plans_forget(struct plans *plans);
 
-/* Settled ones wait again; their lanes must be queued anew (is_queued is false of all). */
+/* Plans that these batches settled wait again; those that they read are gone, and will be presented
+ * again. Lanes must be queued anew (is_queued is false of all). */
 void plans_undo(struct plans *plans);
 
 #endif

@@ -88,22 +88,94 @@ static void test_an_undone_batch_settles_nothing(void **unused)
     th_arena_init(&arena, (size_t)1 << 20);
 
     struct plan *first = add(plans, 0);
+    struct plan *second = add(plans, 1);
+    commit(plans);
     assert_int_equal(plans_settle(plans, first), TH_OK);
     plans_close(plans); /* committing */
-    struct plan *second = add(plans, 1);
     assert_int_equal(plans_settle(plans, second), TH_OK);
     plans_undo(plans);
     assert_int_equal(plans_waiting(plans), 2);
     assert_int_equal(cursor_at(plans, 2, &arena).next.offset, 0);
 
-    assert_null(add(plans, 0)); /* presented again: they are known */
-    assert_null(add(plans, 1));
     assert_int_equal(plans_settle(plans, first), TH_OK);
     assert_int_equal(plans_settle(plans, second), TH_OK);
     commit(plans);
     assert_int_equal(cursor_at(plans, 2, &arena).next.offset, 2);
     plans_free(plans);
     th_arena_fini(&arena);
+}
+
+static void test_an_undone_batch_has_read_nothing(void **unused)
+{
+    (void)unused;
+    struct plans *plans = plans_new(2);
+    struct th_arena arena;
+    th_arena_init(&arena, (size_t)1 << 20);
+
+    (void)add(plans, 0);
+    commit(plans);
+    (void)add(plans, 1);
+    plans_close(plans); /* committing */
+    assert_int_equal(plans_settle(plans, add(plans, 2)), TH_OK);
+    assert_int_equal(plans_skip(plans, PART, 3), TH_OK);
+    plans_undo(plans);
+    assert_int_equal(plans_waiting(plans), 1);
+
+    print_message("  they come again, and only then may they be started\n");
+    assert_non_null(add(plans, 1));
+    assert_non_null(add(plans, 2));
+    assert_int_equal(plans_skip(plans, PART, 3), TH_OK);
+    assert_int_equal(plans_waiting(plans), 3);
+
+    print_message("  a commit before them forgets nothing that may be undone\n");
+    plans_close(plans);
+    assert_int_equal(plans_skip(plans, PART, 4), TH_OK);
+    assert_int_equal(plans_skip(plans, PART, 5), TH_OK);
+    plans_forget(plans);
+    plans_undo(plans);
+    assert_int_equal(plans_waiting(plans), 3);
+    assert_int_equal(plans_skip(plans, PART, 4), TH_OK);
+    assert_non_null(add(plans, 5));
+    plans_free(plans);
+    th_arena_fini(&arena);
+}
+
+/* Killed again before everything was read again: a cursor committed in between must not forget what
+ * the one before it knew. */
+static void test_a_second_restart_repeats_nothing(void **unused)
+{
+    (void)unused;
+    for (int64_t reread = 0; reread <= 100; reread++) {
+        struct plans *before = plans_new(2);
+        struct plans *between = plans_new(2);
+        struct plans *after = plans_new(2);
+        struct th_arena arena;
+        th_arena_init(&arena, (size_t)1 << 20);
+
+        for (int64_t offset = 0; offset < 100; offset++) {
+            struct plan *plan = add(before, offset);
+            if (offset % 3)
+                assert_int_equal(plans_settle(before, plan), TH_OK);
+        }
+        struct log_cursor cursor = cursor_at(before, 100, &arena);
+        assert_int_equal(plans_resume(between, &cursor), TH_OK);
+        for (int64_t offset = 0; offset < reread; offset++) {
+            struct plan *plan = add(between, offset);
+            if (plan && offset % 2)
+                assert_int_equal(plans_settle(between, plan), TH_OK);
+        }
+        commit(between);
+        cursor = cursor_at(between, reread, &arena);
+        assert_int_equal(plans_resume(after, &cursor), TH_OK);
+        for (int64_t offset = cursor.next.offset; offset < 100; offset++) {
+            bool is_new = add(after, offset) != NULL;
+            assert_int_equal(is_new, offset % 3 == 0 && (offset >= reread || offset % 2 == 0));
+        }
+        plans_free(before);
+        plans_free(between);
+        plans_free(after);
+        th_arena_fini(&arena);
+    }
 }
 
 static void test_the_oldest_is_named_when_the_span_is_too_wide(void **unused)
@@ -161,6 +233,8 @@ int main(void)
         cmocka_unit_test(test_the_cursor_waits_for_the_first_unsettled),
         cmocka_unit_test(test_after_a_restart_settled_ones_stay_settled),
         cmocka_unit_test(test_an_undone_batch_settles_nothing),
+        cmocka_unit_test(test_an_undone_batch_has_read_nothing),
+        cmocka_unit_test(test_a_second_restart_repeats_nothing),
         cmocka_unit_test(test_the_oldest_is_named_when_the_span_is_too_wide),
         cmocka_unit_test(test_a_slow_lane_costs_no_more_than_the_span),
     };
