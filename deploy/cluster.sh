@@ -219,6 +219,7 @@ cluster_start() {
         # In its own process group, without our standard files: it outlives the shell that starts it.
         (
             cd "$dir" || exit 1
+            # shellcheck disable=SC2016 # the inner shell expands these
             cluster_as "$user" sh -c 'exec setsid "$1" -D "$2" >>"$3" 2>&1 </dev/null &' \
                 sh "$bin/postgres" "$dir/data" "$dir/postgres.log"
         )
@@ -299,7 +300,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     [ $# -eq 0 ] || shift
     case $command in
     create | start | stop | kill | conninfo | hold) "cluster_$command" "$@" ;;
-    status) cluster_pid "$1" >/dev/null && echo running || { echo stopped; exit 1; } ;;
+    status) if cluster_pid "$1" >/dev/null; then echo running; else echo stopped; exit 1; fi ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 fi

@@ -1,23 +1,26 @@
 # packages.sh - which Debian packages are needed for what, and how to get those that are missing.
 # Sourced by deploy/up and tests/run.
+#
+# shellcheck shell=bash disable=SC2034 # who sources this reads the lists
 
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
     libcurl4-openssl-dev libjansson-dev liblz4-dev libmicrohttpd-dev libpq-dev librdkafka-dev
     libssl-dev uthash-dev
 )
-packages_run=(ca-certificates postgresql-15 postgresql-client-15 tzdata)
+packages_run=(ca-certificates curl jq postgresql-15 postgresql-client-15 tzdata)
 packages_test=(
     "${packages_run[@]}"
-    clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev curl
+    clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev shellcheck
 )
 
 # install_packages NAME...: installs those that are missing; says what to do where it may not.
 install_packages() {
-    local missing=() name
+    local missing=() name present
+    # One question for all: deploy/up asks it each time.
+    present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
     for name in "$@"; do
-        dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed ||
-            missing+=("$name")
+        grep -qx "$name installed" <<<"$present" || missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
 
