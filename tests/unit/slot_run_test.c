@@ -2,6 +2,7 @@
 #include "common/eventlog/memory_log.h"
 #include "common/eventlog/slot.h"
 #include "common/log_line.h"
+#include "tests/unit/slot_echo.h"
 #include "tests/unit/slot_toy.h"
 
 #include <pthread.h>
@@ -15,63 +16,6 @@
 #define PARTITIONS 4
 #define SLOTS      2
 #define REQUESTS   300
-
-/* Answers at once, from whatever thread the slot is. */
-struct echo {
-    struct effects effects; /* first */
-    int fd;
-    struct attempt_ref calls[REQUESTS];
-    size_t n;
-    size_t answered;
-    uint64_t session;
-};
-
-static enum th_code echo_ask(struct effects *effects, const struct effect *effect,
-                             struct th_arena *arena, struct answer *out)
-{
-    (void)effects;
-    *out = (struct answer){.type = ANSWER_RECIPIENT_READ,
-                           .as.recipient_read.send = effect->as.read_recipient.send};
-    return th_arena_copy(arena, TH_STR("+911234567890"),
-                         &out->as.recipient_read.row.phone.as.string);
-}
-
-static void echo_run(struct effects *effects, const struct effect *effect)
-{
-    struct echo *echo = (struct echo *)effects;
-
-    echo->calls[echo->n++] = effect->as.call.attempt;
-    eventfd_write(echo->fd, 1);
-}
-
-static bool echo_poll(struct effects *effects, struct th_arena *arena, struct answer *out)
-{
-    struct echo *echo = (struct echo *)effects;
-    eventfd_t ignored;
-
-    (void)arena;
-    if (echo->answered == echo->n) {
-        (void)!eventfd_read(echo->fd, &ignored);
-        return false;
-    }
-    *out = (struct answer){.type = ANSWER_CALL_ENDED,
-                           .as.call_ended = {.attempt = echo->calls[echo->answered++],
-                                             .outcome.result = PROVIDER_ACCEPTED}};
-    return true;
-}
-
-static int echo_fd(const struct effects *effects)
-{
-    return ((const struct echo *)effects)->fd;
-}
-
-static void echo_session(struct effects *effects, uint64_t session)
-{
-    ((struct echo *)effects)->session = session;
-}
-
-static const struct effects_ops echo_ops = {
-    .ask = echo_ask, .run = echo_run, .poll = echo_poll, .fd = echo_fd, .session = echo_session};
 
 struct thread {
     pthread_t is;
@@ -154,8 +98,7 @@ static void test_threads_wake_work_and_stop(void **unused)
     assert_int_equal(memory_log_new(&options, &log, NULL), TH_OK);
     struct reference *ref = reference_new();
     for (int i = 0; i < SLOTS; i++) {
-        echoes[i].effects.ops = &echo_ops;
-        echoes[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        echo_init(&echoes[i], REQUESTS);
         /* So long that only hints can make it in time. */
         struct slot_config config = {.log = log,
                                      .clock = &th_clock_real,
@@ -199,7 +142,7 @@ static void test_threads_wake_work_and_stop(void **unused)
         seen += echoes[i].n;
         assert_false(slot_status(threads[i].slot).is_open);
         slot_free(threads[i].slot);
-        close(echoes[i].fd);
+        echo_fini(&echoes[i]);
     }
     assert_int_equal(seen, REQUESTS);
     reference_follower_close(threads[SLOTS].follower);
