@@ -48,8 +48,7 @@ static void report(const char *name, double value, const char *unit, const char 
     fflush(stdout);
 }
 
-/* --- events: text that compresses as ours do
- * -------------------------------------------------------- */
+/* --- events: text that compresses as ours do -------------------------------------------- */
 
 static char texts[1024][EVENT_SIZE];
 
@@ -77,8 +76,7 @@ static struct log_output event_of(size_t i, int part)
     return (struct log_output){TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/41"), text_of(i)};
 }
 
-/* --- the peer: one table, rows by unnest, one transaction each time
- * ------------------------------------ */
+/* --- the peer: one table, rows by unnest, one transaction each time --------------------- */
 
 static const struct pg_statement sql_raw_insert = {
     "INSERT INTO raw.raw (key, value) SELECT * FROM unnest($1::text[], $2::bytea[])",
@@ -150,10 +148,20 @@ static double raw_rate(int writers, size_t batch)
     return rate;
 }
 
-/* --- appends
- * ---------------------------------------------------------------------------------------------- */
+static struct th_log *open_log(bool has_no_ring)
+{
+    struct pg_log_config config = {.conninfo = conninfo, .has_no_ring = has_no_ring};
+    struct th_log *log;
+    struct th_err err = {0};
 
-static double append_rate(struct th_log *log, size_t batch)
+    must(pg_log_open(&config, &log, &err), &err);
+    return log;
+}
+
+/* --- appends ---------------------------------------------------------------------------- */
+
+/* Transactions a second of one writer; part -1: each partition in turn. */
+static double append_rate(struct th_log *log, size_t batch, int part)
 {
     struct log_output outputs[BATCH];
     struct th_err err = {0};
@@ -162,15 +170,48 @@ static double append_rate(struct th_log *log, size_t batch)
 
     while (now() - start < seconds) {
         for (size_t i = 0; i < batch; i++)
-            outputs[i] = event_of(i, (int)(n % PARTITIONS));
+            outputs[i] = event_of(i, part < 0 ? (int)(n % PARTITIONS) : part);
         must(th_log_append(log, outputs, batch, NULL, &err), &err);
         n++;
     }
     return (double)n / (now() - start);
 }
 
-/* --- slots' transactions
- * -------------------------------------------------------------------------------------- */
+struct append_writer {
+    pthread_t thread;
+    struct th_log *log;
+    int part;
+    double appends;
+};
+
+static void *run_append_writer(void *argument)
+{
+    struct append_writer *writer = argument;
+    writer->appends = append_rate(writer->log, BATCH, writer->part);
+    return NULL;
+}
+
+/* Writers as in processes of their own, each with its partition. */
+static double append_rate_of_many(void)
+{
+    struct append_writer all[SLOTS] = {0};
+    double rate = 0;
+
+    for (int i = 0; i < SLOTS; i++) {
+        all[i].log = open_log(false);
+        all[i].part = i;
+        if (pthread_create(&all[i].thread, NULL, run_append_writer, &all[i]) != 0)
+            exit(1);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        pthread_join(all[i].thread, NULL);
+        th_log_close(all[i].log);
+        rate += all[i].appends;
+    }
+    return rate;
+}
+
+/* --- slots' transactions ---------------------------------------------------------------- */
 
 struct slot_writer {
     pthread_t thread;
@@ -228,9 +269,7 @@ static double slot_rate(struct th_log *log, int slots)
     return rate;
 }
 
-/* --- ingest
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- ingest ----------------------------------------------------------------------------- */
 
 static double ingest_rate(struct th_log *log)
 {
@@ -263,9 +302,7 @@ static double ingest_rate(struct th_log *log)
     return rate;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------- */
 
 /* Keys and values of all partitions, from the first record on; MB a second. */
 static double read_rate(struct th_log *log, uint64_t *out_records)
@@ -361,19 +398,24 @@ static double wake_us(struct th_log *log)
     return us;
 }
 
-/* --- all
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- a report that somebody forgot ------------------------------------------------------ */
 
-static struct th_log *open_log(bool has_no_ring)
+/* A transaction that keeps its snapshot: nothing that dies meanwhile can be vacuumed. */
+static struct pg *hold_snapshot(void)
 {
-    struct pg_log_config config = {.conninfo = conninfo, .has_no_ring = has_no_ring};
-    struct th_log *log;
+    struct pg *pg;
     struct th_err err = {0};
 
-    must(pg_log_open(&config, &log, &err), &err);
-    return log;
+    must(pg_open(&(struct pg_config){.conninfo = conninfo, .idle_transaction_ms = 3600000}, &pg,
+                 &err),
+         &err);
+    must(pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM eventlog.meta",
+                &err),
+         &err);
+    return pg;
 }
+
+/* --- all -------------------------------------------------------------------------------- */
 
 static void measure(void)
 {
@@ -382,9 +424,11 @@ static void measure(void)
     uint64_t records;
 
     double single = raw_rate(1, 1);
-    report("log.append.single", append_rate(log, 1), "appends/s", one_row, single);
-    report("log.append.batch100", append_rate(log, BATCH) * BATCH, "events/s",
+    report("log.append.single", append_rate(log, 1, -1), "appends/s", one_row, single);
+    report("log.append.batch100", append_rate(log, BATCH, -1) * BATCH, "events/s",
            "libpq, 1 connection, INSERT of 100 rows by unnest", raw_rate(1, BATCH) * BATCH);
+    report("log.append.batch100.4writers", append_rate_of_many() * BATCH, "events/s",
+           "libpq, 4 connections, INSERT of 100 rows by unnest", raw_rate(SLOTS, BATCH) * BATCH);
     double one = slot_rate(log, 1);
     double four = slot_rate(log, SLOTS);
     report("log.commit.1slot", one, "transactions/s",
@@ -394,6 +438,11 @@ static void measure(void)
            "libpq, 4 connections, INSERT of 120 rows by unnest", raw_four);
     report("log.commit.4slots.events", four * TXN_EVENTS, "events/s",
            "libpq, 4 connections, INSERT of 120 rows by unnest", raw_four * TXN_EVENTS);
+    struct pg *held = hold_snapshot();
+    slot_rate(log, SLOTS); /* what it does comes with time */
+    report("log.commit.4slots.held", slot_rate(log, SLOTS), "transactions/s",
+           "the same without a transaction that holds a snapshot", four);
+    pg_close(held);
     report("log.ingest.64", ingest_rate(log), "requests/s",
            "libpq, 1 connection, INSERT of 64 rows by unnest", raw_rate(1, CLAIMS) * CLAIMS);
     report("log.wake", wake_us(log), "us", "libpq, 1 connection, INSERT of 1 row", 1e6 / single);

@@ -82,8 +82,7 @@ static enum th_code check(const PGresult *result, const PGconn *conn, struct th_
     return is_good(result) ? TH_OK : fail_result(err, result);
 }
 
-/* --- connecting
- * ------------------------------------------------------------------------------------ */
+/* --- connecting ------------------------------------------------------------------------- */
 
 static int or_default(int value, int fallback)
 {
@@ -240,8 +239,7 @@ int pg_socket(const struct pg *pg)
     return PQsocket(pg->conn);
 }
 
-/* --- statements
- * --------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------- */
 
 /* The name under which the i-th statement of a connection is prepared there. */
 static void statement_name(size_t i, char out_name[16])
@@ -337,8 +335,7 @@ enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err)
     return check(result, pg->conn, err);
 }
 
-/* --- without waiting
- * ------------------------------------------------------------------------------------ */
+/* --- without waiting -------------------------------------------------------------------- */
 
 enum th_code pg_send(struct pg *pg, const struct pg_statement *statement, struct pg_params *params,
                      struct th_err *err)
@@ -402,8 +399,7 @@ enum th_code pg_poll(struct pg *pg, struct pg_progress *out_progress, PGresult *
     return TH_OK;
 }
 
-/* --- answers
- * ---------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------- */
 
 struct pg_row pg_row(const PGresult *result, int row)
 {

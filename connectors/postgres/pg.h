@@ -85,7 +85,7 @@ enum th_code pg_execute(struct pg *pg, const struct pg_statement *statement,
 TH_MUST_USE
 enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err);
 
-/* --- without waiting ------------------------------------------------------------------------- */
+/* --- without waiting -------------------------------------------------------------------- */
 
 /* Prepare on this connection (this does wait) what pg_send will need. */
 TH_MUST_USE

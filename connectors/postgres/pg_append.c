@@ -81,8 +81,7 @@ void pg_publish(struct pg_log *log, const struct pg_pack *pack, const int64_t *b
         pg_bell_ring(log->bell, pack->topics);
 }
 
-/* --- the appender
- * ----------------------------------------------------------------------------------- */
+/* --- the appender ----------------------------------------------------------------------- */
 
 void pg_appender_init(struct pg_appender *appender)
 {
@@ -145,8 +144,7 @@ enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
     return code;
 }
 
-/* --- th_log_append
- * ------------------------------------------------------------------------------------ */
+/* --- th_log_append ---------------------------------------------------------------------- */
 
 static const struct pg_statement sql_append = {
     "SELECT eventlog.append($1::bytea[], $2::int2[], $3::int2[], $4::int4[], $5::int4[],"

@@ -36,8 +36,7 @@ void pg_block_unref(struct pg_block *block)
         free(block);
 }
 
-/* --- compression
- * ---------------------------------------------------------------------------------- */
+/* --- compression ------------------------------------------------------------------------ */
 
 struct th_str pg_compress(struct th_str bytes, struct th_buf *scratch, enum pg_codec *out_codec)
 {
@@ -108,8 +107,7 @@ enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size
     return TH_OK;
 }
 
-/* --- records
- * ------------------------------------------------------------------------------------------ */
+/* --- records ---------------------------------------------------------------------------- */
 
 static bool get_varint(const struct pg_block *block, size_t *at, uint64_t *out)
 {
@@ -163,8 +161,7 @@ bool pg_walk_next(struct pg_walk *walk, const struct pg_block *block, struct log
     return true;
 }
 
-/* --- packing
- * ---------------------------------------------------------------------------------------------- */
+/* --- packing ---------------------------------------------------------------------------- */
 
 void pg_pack_clear(struct pg_pack *pack)
 {

@@ -53,7 +53,7 @@ struct th_str pg_compress(struct th_str bytes, struct th_buf *scratch, enum pg_c
 /* Whether stored decompresses to exactly out_size bytes, which are at out. */
 bool pg_decompress(struct th_str stored, char *out, size_t out_size);
 
-/* --- reading records out of a block ---------------------------------------------------------- */
+/* --- reading records out of a block ----------------------------------------------------- */
 
 /* Where a walk through a block stands; zero is before the first record. */
 struct pg_walk {

@@ -18,8 +18,7 @@ static const struct pg_statement sql_commit = {
     " $7::int2[], $8::int2[], $9::int4[], $10::int4[], $11::int2[], $12::int4[], $13::int4[])",
 };
 
-/* --- what the session's descriptor waits for
- * ----------------------------------------------------------- */
+/* --- what the session's descriptor waits for -------------------------------------------- */
 
 /* 0: never. */
 static void set_timer(struct pg_session *session, int64_t in_us)
@@ -53,9 +52,7 @@ static void unwatch_socket(struct pg_session *session)
     session->polled_socket = -1;
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------- */
 
 static enum th_code reserve_bases(struct pg_session *session, struct th_err *err)
 {
@@ -121,9 +118,7 @@ enum th_code pg_commit_start(struct th_log_session *base, const struct log_txn *
     return TH_OK;
 }
 
-/* --- outcomes
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- outcomes --------------------------------------------------------------------------- */
 
 static enum log_commit end_commit(struct pg_session *session, enum log_commit outcome)
 {
@@ -165,9 +160,7 @@ static enum log_commit committed(struct pg_session *session, struct log_place *o
     return end_commit(session, LOG_COMMITTED);
 }
 
-/* --- asking the log
- * ------------------------------------------------------------------------------------------------
- */
+/* --- asking the log --------------------------------------------------------------------- */
 
 /* The slot is ours again; what does its journal say? */
 static enum log_commit judge(struct pg_session *session, const struct pg_journal *journal,
@@ -210,9 +203,7 @@ static enum log_commit resolve(struct pg_session *session, struct log_place *out
     return judge(session, &journal, out_places, err);
 }
 
-/* --- polling
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- polling ---------------------------------------------------------------------------- */
 
 /* The server's own word, through a connection that is still there. */
 static enum log_commit conclude(struct pg_session *session, enum th_code code,

@@ -8,8 +8,7 @@
 #define JOURNAL_KEPT   8     /* newest rows of each slot */
 #define IDEM_PRUNE_MAX 10000 /* rows in one statement: so long nobody waits for it */
 
-/* --- heartbeat
- * ---------------------------------------------------------------------------------------- */
+/* --- heartbeat -------------------------------------------------------------------------- */
 
 static const struct pg_statement sql_heartbeat = {
     "INSERT INTO eventlog.heartbeat AS h (instance, at) VALUES ($1::text, clock_timestamp())"
@@ -28,17 +27,21 @@ static enum th_code beat(struct pg_log *log, struct th_err *err)
     return pg_pool_execute(log->pool, &sql_heartbeat, &params, NULL, err);
 }
 
-/* --- pruning
- * ------------------------------------------------------------------------------------------- */
+/* --- pruning ---------------------------------------------------------------------------- */
 
-/* Of each slot its newest rows stay: found from the top of the index, so that dead rows at the
- * bottom, which a held snapshot may pile up, are not walked through for it. */
+/* Of each slot its newest rows stay, found from the top of the index. What was pruned before is
+ * passed over ($4): as long as somebody holds a snapshot its dead rows stay in the index, and there
+ * may be millions. */
 static const struct pg_statement sql_prune_journal = {
-    "DELETE FROM eventlog.journal j USING ("
-    "   SELECT s.app, s.slot, (SELECT m.txn_seq FROM eventlog.journal m"
-    "     WHERE m.app = s.app AND m.slot = s.slot ORDER BY m.txn_seq DESC LIMIT 1) AS newest"
-    "   FROM eventlog.slot s) n"
-    " WHERE j.app = n.app AND j.slot = n.slot AND j.txn_seq <= n.newest - $1::int8",
+    "WITH n AS MATERIALIZED ("
+    "   SELECT s.app, s.slot, coalesce(l.low, 0) AS low, (SELECT m.txn_seq"
+    "     FROM eventlog.journal m WHERE m.app = s.app AND m.slot = s.slot"
+    "     ORDER BY m.txn_seq DESC LIMIT 1) - $1::int8 AS upto"
+    "   FROM eventlog.slot s LEFT JOIN unnest($2::int2[], $3::int2[], $4::int8[]) l(app, slot, low)"
+    "     ON l.app = s.app AND l.slot = s.slot),"
+    " d AS (DELETE FROM eventlog.journal j USING n"
+    "   WHERE j.app = n.app AND j.slot = n.slot AND j.txn_seq > n.low AND j.txn_seq <= n.upto)"
+    " SELECT app, slot, upto FROM n WHERE upto > 0",
 };
 
 static const struct pg_statement sql_prune_idem = {
@@ -48,21 +51,55 @@ static const struct pg_statement sql_prune_idem = {
     "   LIMIT $2::int4))",
 };
 
-static enum th_code prune(const struct pg_log *log, struct pg *pg, struct th_err *err)
+static void add_lows(const struct pg_log *log, struct pg_params *params)
+{
+    pg_array_begin(params, PG_INT2);
+    for (int i = 0; i < PG_JOURNALS; i++)
+        if (log->journal_low[i])
+            pg_item_int2(params, (int16_t)(i / LOG_SLOTS_MAX));
+    pg_array_begin(params, PG_INT2);
+    for (int i = 0; i < PG_JOURNALS; i++)
+        if (log->journal_low[i])
+            pg_item_int2(params, (int16_t)(i % LOG_SLOTS_MAX));
+    pg_array_begin(params, PG_INT8);
+    for (int i = 0; i < PG_JOURNALS; i++)
+        if (log->journal_low[i])
+            pg_item_int8(params, log->journal_low[i]);
+}
+
+static enum th_code prune_journal(struct pg_log *log, struct pg *pg, struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    pg_add_int8(&params, JOURNAL_KEPT);
+    add_lows(log, &params);
+    TH_TRY(pg_execute(pg, &sql_prune_journal, &params, &result, err));
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct pg_row row = pg_row(result, i);
+        int app = pg_next_int2(&row);
+        int slot = pg_next_int2(&row);
+        int64_t upto = pg_next_int8(&row);
+        TH_TRY(pg_row_end(&row, err));
+        int at = app * LOG_SLOTS_MAX + slot;
+        if (slot >= 0 && slot < LOG_SLOTS_MAX && at >= 0 && at < PG_JOURNALS)
+            log->journal_low[at] = upto;
+    }
+    return TH_OK;
+}
+
+static enum th_code prune(struct pg_log *log, struct pg *pg, struct th_err *err)
 {
     TH_AUTO(pg_params) struct pg_params params = {0};
 
-    pg_add_int8(&params, JOURNAL_KEPT);
-    TH_TRY(pg_execute(pg, &sql_prune_journal, &params, NULL, err));
-    pg_params_clear(&params);
+    TH_TRY(prune_journal(log, pg, err));
     pg_add_int4(&params, log->config.idem_kept_s);
     pg_add_int4(&params, IDEM_PRUNE_MAX);
     TH_TRY(pg_execute(pg, &sql_prune_idem, &params, NULL, err));
     return pg_execute(pg, &sql_bury, NULL, NULL, err);
 }
 
-/* --- segments
- * -------------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------- */
 
 /* The newest segment, its size with everything that belongs to it, its age, and how many heads
  * are still in an older one. */
@@ -168,9 +205,7 @@ enum th_code pg_log_rotate(struct th_log *log, struct th_err *err)
     return code;
 }
 
-/* --- rounds
- * ------------------------------------------------------------------------------------------------
- */
+/* --- rounds ----------------------------------------------------------------------------- */
 
 static const struct pg_statement sql_try_house = {
     "SELECT pg_try_advisory_lock($1::int4, 2)",
@@ -193,7 +228,7 @@ static enum th_code lock_house(struct pg *pg, const struct pg_statement *stateme
     return pg_row_end(&row, err);
 }
 
-static enum th_code work(const struct pg_log *log, struct pg *pg, struct th_err *err)
+static enum th_code work(struct pg_log *log, struct pg *pg, struct th_err *err)
 {
     bool is_mine;
 
@@ -208,6 +243,7 @@ static enum th_code work(const struct pg_log *log, struct pg *pg, struct th_err 
     return code;
 }
 
+/* One round at a time: the thread and whoever asks share what was pruned so far. */
 enum th_code pg_log_keep_house(struct th_log *log, struct th_err *err)
 {
     struct pg_log *own = pg_log_of(log);
@@ -215,13 +251,14 @@ enum th_code pg_log_keep_house(struct th_log *log, struct th_err *err)
 
     TH_TRY(beat(own, err));
     TH_TRY(pg_pool_take(own->pool, &pg, err));
+    pthread_mutex_lock(&own->round_lock);
     enum th_code code = work(own, pg, err);
+    pthread_mutex_unlock(&own->round_lock);
     pg_pool_give(own->pool, pg);
     return code;
 }
 
-/* --- the thread
- * ---------------------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------- */
 
 static struct timespec from_now(int ms)
 {

@@ -46,8 +46,7 @@ static bool has_key(const struct log_claim *claim)
     return claim->key.n > 0;
 }
 
-/* --- one key several times in one call
- * --------------------------------------------------------------- */
+/* --- one key several times in one call -------------------------------------------------- */
 
 static int compare_claims(const void *a, const void *b, void *argument)
 {
@@ -94,8 +93,7 @@ static bool is_open(const struct call *call, size_t i)
     return !call->fates[i].is_settled && call->fates[i].first == i;
 }
 
-/* --- keys that the log has seen
- * ------------------------------------------------------------------------- */
+/* --- keys that the log has seen --------------------------------------------------------- */
 
 static void add_open_keys(const struct call *call, struct pg_params *params)
 {
@@ -150,8 +148,7 @@ static enum th_code look_for_seen(struct call *call, struct pg_appender *ingeste
     return TH_OK;
 }
 
-/* --- storing the rest
- * --------------------------------------------------------------------------------------- */
+/* --- storing the rest ------------------------------------------------------------------- */
 
 static void add_claims(const struct call *call, struct pg_params *params)
 {
@@ -249,9 +246,7 @@ static enum th_code settle_all(struct call *call, struct pg_appender *ingester, 
     return TH_OK;
 }
 
-/* --- the call
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the call --------------------------------------------------------------------------- */
 
 /* Every key is settled: tell each claim, the repeats within the call like those of older calls. */
 static enum th_code answer(struct call *call, size_t i, struct log_claim *out, struct th_err *err)

@@ -15,8 +15,7 @@
 #define RING_BYTES_DEFAULT    ((size_t)16 * 1024 * 1024)
 #define SEGMENT_BYTES_DEFAULT ((int64_t)8 * 1024 * 1024 * 1024)
 
-/* --- making a log
- * ----------------------------------------------------------------------------------------- */
+/* --- making a log ----------------------------------------------------------------------- */
 
 static const struct pg_statement sql_make_meta = {
     "INSERT INTO eventlog.meta (cluster_id, log_version, partitions)"
@@ -102,9 +101,7 @@ enum th_code pg_log_upgrade(const char *conninfo, int *out_applied, struct th_er
     return make_topics(pg, err); /* of no meta row come no topics */
 }
 
-/* --- opening
- * -------------------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------- */
 
 static const struct pg_statement sql_meta = {
     "SELECT cluster_id::text, log_version FROM eventlog.meta",
@@ -282,6 +279,7 @@ static void close_log(struct th_log *base)
     pg_pool_free(log->pool);
     pthread_cond_destroy(&log->house_wakes);
     pthread_mutex_destroy(&log->house_lock);
+    pthread_mutex_destroy(&log->round_lock);
     free((char *)log->config.conninfo);
     free(log);
 }
@@ -308,8 +306,7 @@ static enum th_code log_end(struct th_log *base, enum topic topic, int part, int
     return TH_OK;
 }
 
-/* --- listeners
- * ---------------------------------------------------------------------------------------------- */
+/* --- listeners -------------------------------------------------------------------------- */
 
 struct pg_listener {
     struct th_log_listener base;
@@ -352,9 +349,7 @@ static void listener_close(struct th_log_listener *base)
     free(listener);
 }
 
-/* --- the driver
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the driver ------------------------------------------------------------------------- */
 
 static const struct th_log_ops ops = {
     .name = "postgres",
@@ -392,6 +387,7 @@ static struct pg_log *new_log(const struct pg_log_config *config)
     pg_appender_init(&log->appender);
     pg_appender_init(&log->ingester);
     pthread_mutex_init(&log->house_lock, NULL);
+    pthread_mutex_init(&log->round_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&log->house_wakes, &monotonic);

@@ -18,6 +18,9 @@
 /* Second keys beside it: 0 a segment is added, 1 a migration runs, 2 somebody keeps house. */
 #define PG_LOCK_ADMIN 7002
 
+/* Slots of all apps; a slot's place is app * LOG_SLOTS_MAX + slot. */
+#define PG_JOURNALS ((LOG_APP_MATERIALIZE + 1) * LOG_SLOTS_MAX)
+
 /* A connection that appends, one transaction after the other. */
 struct pg_appender {
     pthread_mutex_t lock; /* guards what follows, and gives each caller its turn */
@@ -45,9 +48,11 @@ struct pg_log {
 
     bool has_housekeeper;
     pthread_t housekeeper;
-    pthread_mutex_t house_lock; /* guards house_stops and the rounds themselves */
+    pthread_mutex_t house_lock; /* guards house_stops */
     pthread_cond_t house_wakes;
     bool house_stops;
+    pthread_mutex_t round_lock; /* guards journal_low */
+    int64_t journal_low[PG_JOURNALS];
 
     atomic_uint_fast64_t appends;
     atomic_uint_fast64_t commits;
@@ -62,7 +67,7 @@ static inline struct pg_log *pg_log_of(struct th_log *log)
     return (struct pg_log *)log;
 }
 
-/* --- pg_append.c ---------------------------------------------------------------------------- */
+/* --- pg_append.c ------------------------------------------------------------------------ */
 
 void pg_appender_init(struct pg_appender *appender);
 void pg_appender_fini(struct pg_appender *appender);
@@ -89,12 +94,12 @@ TH_MUST_USE
 enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
                              const struct pg_statement *statement, struct th_err *err);
 
-/* --- pg_ingest.c ------------------------------------------------------------------------------ */
+/* --- pg_ingest.c ------------------------------------------------------------------------ */
 
 enum th_code pg_ingest(struct th_log *base, struct log_claim *claims, size_t n,
                        struct th_arena *arena, struct th_err *err);
 
-/* --- pg_reader.c ------------------------------------------------------------------------------ */
+/* --- pg_reader.c ------------------------------------------------------------------------ */
 
 /* The statement that reads batches; its parameters: index, topic, partition, segment and offset
  * (arrays), bytes and batches at most (numbers). */
@@ -127,8 +132,7 @@ enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part, in
                              struct th_arena *arena, struct log_snapshot **out_snapshots,
                              size_t *out_n, struct th_err *err);
 
-/* --- pg_house.c
- * ----------------------------------------------------------------------------------- */
+/* --- pg_house.c ------------------------------------------------------------------------- */
 
 /* Begin and end the thread that keeps house. */
 TH_MUST_USE

@@ -64,8 +64,7 @@ static struct pg_log *log_of(const struct pg_reader *reader)
     return pg_log_of(reader->base.log);
 }
 
-/* --- one partition
- * ---------------------------------------------------------------------------------- */
+/* --- one partition ---------------------------------------------------------------------- */
 
 static void drop_at_hand(struct partition *part)
 {
@@ -130,8 +129,7 @@ static enum th_code advance(struct pg_log *log, struct partition *part, struct t
     return take_batch(part, (struct fetched){part->next, block}, err);
 }
 
-/* --- handing records out
- * ------------------------------------------------------------------------------ */
+/* --- handing records out ---------------------------------------------------------------- */
 
 static enum th_code see(struct pg_reader *reader, struct log_record record)
 {
@@ -246,8 +244,7 @@ static enum th_code use_all(struct pg_reader *reader, struct th_arena *arena, si
     return TH_OK;
 }
 
-/* --- asking the table: in which segment?
- * ---------------------------------------------------------------- */
+/* --- asking the table: in which segment? ------------------------------------------------ */
 
 /* seg: the segment with the greatest floor not above the offset. floor: the batch in it that begins
  * at or before the offset; null in an empty segment. */
@@ -326,8 +323,7 @@ static enum th_code locate(struct pg_reader *reader, struct th_err *err)
     return TH_OK;
 }
 
-/* --- asking the table: what is there?
- * ------------------------------------------------------------------------ */
+/* --- asking the table: what is there? --------------------------------------------------- */
 
 /* For each partition its head's segment, and batches from an offset on while their sizes allow,
  * the first in any case. */
@@ -487,9 +483,7 @@ static enum th_code ask_table(struct pg_reader *reader, struct th_err *err)
     return TH_OK;
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------- */
 
 /* Is a partition behind what this process itself has committed, without the ring having it? */
 static bool has_lag(const struct pg_reader *reader)
@@ -565,8 +559,7 @@ enum th_code pg_reader_read(struct th_log_reader *base, size_t bytes_max, struct
     return TH_OK;
 }
 
-/* --- opening, seeking, closing
- * ------------------------------------------------------------------------------------ */
+/* --- opening, seeking, closing ---------------------------------------------------------- */
 
 void pg_reader_close(struct th_log_reader *base)
 {

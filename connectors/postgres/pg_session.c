@@ -20,8 +20,7 @@
 #define CURSORS_VERSION 1
 #define RETRY_MS        20 /* between two tries to get the lock */
 
-/* --- cursors in the journal
- * -------------------------------------------------------------------------- */
+/* --- cursors in the journal ------------------------------------------------------------- */
 
 void pg_cursors_fini(struct pg_cursors *cursors)
 {
@@ -123,8 +122,7 @@ enum th_code pg_cursors_decode(struct th_str bytes, struct pg_cursors *out, stru
     return TH_OK;
 }
 
-/* --- the journal
- * -------------------------------------------------------------------------------------- */
+/* --- the journal ------------------------------------------------------------------------ */
 
 static const struct pg_statement sql_journal = {
     "SELECT txn_seq, epoch, cursor, bases FROM eventlog.journal"
@@ -160,8 +158,7 @@ enum th_code pg_journal_read(struct pg *pg, enum log_app app, int slot, struct p
     return code;
 }
 
-/* --- who owns it now?
- * -------------------------------------------------------------------------------------- */
+/* --- who owns it now? ------------------------------------------------------------------- */
 
 static const struct pg_statement sql_make_row = {
     "INSERT INTO eventlog.slot (app, slot) VALUES ($1::int2, $2::int2) ON CONFLICT DO NOTHING",
@@ -220,8 +217,7 @@ static bool is_here(const struct pg_log *log, const struct owner *owner)
            strcmp(owner->boot_id, log->host.boot_id) == 0;
 }
 
-/* --- the three means: lock, epoch, end
- * ------------------------------------------------------------------------ */
+/* --- the three means: lock, epoch, end -------------------------------------------------- */
 
 static const struct pg_statement sql_lock = {"SELECT pg_try_advisory_lock($1::int4, $2::int4)"};
 
@@ -318,9 +314,7 @@ static int64_t now_us(void)
     return th_clock_monotonic_us(&th_clock_real);
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------- */
 
 static enum th_code connect_slot(const struct pg_session *session, struct pg **out_pg,
                                  struct th_err *err)
@@ -495,8 +489,7 @@ enum th_code pg_session_open(struct th_log *log, enum log_app app, int slot,
     return TH_OK;
 }
 
-/* --- after a lost connection
- * ---------------------------------------------------------------------------------------- */
+/* --- after a lost connection ------------------------------------------------------------ */
 
 enum th_code pg_session_regain(struct pg_session *session, struct pg_journal *out_journal,
                                struct th_err *err)
@@ -534,9 +527,7 @@ enum th_code pg_session_regain(struct pg_session *session, struct pg_journal *ou
     return TH_OK;
 }
 
-/* --- giving it up
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- giving it up ----------------------------------------------------------------------- */
 
 static const struct pg_statement sql_release = {
     "UPDATE eventlog.slot SET is_released = true"

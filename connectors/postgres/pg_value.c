@@ -57,7 +57,7 @@ static uint64_t pg_time(int64_t unix_us)
     return (uint64_t)unix_us - (uint64_t)EPOCH_OFFSET_US;
 }
 
-/* --- single values ---------------------------------------------------------------------------- */
+/* --- single values ---------------------------------------------------------------------- */
 
 static void end_array(struct pg_params *params)
 {
@@ -255,8 +255,7 @@ enum th_code pg_params_finish(struct pg_params *params, struct th_err *err)
     return TH_OK;
 }
 
-/* --- columns
- * ---------------------------------------------------------------------------------------- */
+/* --- columns ---------------------------------------------------------------------------- */
 
 static uint32_t get_u32(const char *at)
 {

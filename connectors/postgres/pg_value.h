@@ -72,7 +72,7 @@ char *pg_item_reserve(struct pg_params *params, size_t n);
 TH_MUST_USE
 enum th_code pg_params_finish(struct pg_params *params, struct th_err *err);
 
-/* --- columns ------------------------------------------------------------------------------ */
+/* --- columns ---------------------------------------------------------------------------- */
 
 /* One column as it came; p is NULL for SQL's null. */
 struct pg_column {

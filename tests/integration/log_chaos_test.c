@@ -268,8 +268,7 @@ static void test_the_same_without_a_ring(void **unused)
     storm(true);
 }
 
-/* --- ambiguous commits
- * ------------------------------------------------------------------------------ */
+/* --- ambiguous commits ------------------------------------------------------------------ */
 
 #define PROXY_PORT 6001
 #define ROUNDS     60
@@ -342,8 +341,7 @@ static void test_the_answer_to_a_commit_is_lost(void **unused)
     pg_proxy_stop(proxy);
 }
 
-/* --- the server itself dies
- * ----------------------------------------------------------------------------- */
+/* --- the server itself dies ------------------------------------------------------------- */
 
 struct committer {
     struct log_worker worker;

@@ -25,8 +25,7 @@ static struct th_log *open_log(void)
     return log;
 }
 
-/* --- the previous owner
- * ------------------------------------------------------------------------------ */
+/* --- the previous owner ----------------------------------------------------------------- */
 
 /* Another process on this host owns the slot, and then does what it is told to. */
 enum child_does {
@@ -162,8 +161,7 @@ static void test_who_is_not_ended(void **unused)
     }
 }
 
-/* --- what is refused
- * ------------------------------------------------------------------------------------- */
+/* --- what is refused -------------------------------------------------------------------- */
 
 static void test_refusals_when_opening(void **unused)
 {
@@ -333,8 +331,7 @@ static void test_another_isolation_is_refused(void **unused)
     pg_close(pg);
 }
 
-/* --- housekeeping
- * ------------------------------------------------------------------------------------------- */
+/* --- housekeeping ----------------------------------------------------------------------- */
 
 static int64_t count(const char *sql)
 {

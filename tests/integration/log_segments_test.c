@@ -176,8 +176,7 @@ static void test_rotation_under_load(void **unused)
     th_log_close(log_);
 }
 
-/* --- a large log
- * ------------------------------------------------------------------------------------ */
+/* --- a large log ------------------------------------------------------------------------ */
 
 #define LARGE_BATCHES 350000 /* in each of three segments, over four partitions */
 
@@ -290,8 +289,7 @@ static void test_a_tail_read_of_a_million_batches(void **unused)
     th_log_close(log_);
 }
 
-/* --- damage
- * --------------------------------------------------------------------------------------------- */
+/* --- damage ----------------------------------------------------------------------------- */
 
 static void damage(const char *says, const struct pg_statement *statement, const char *expected,
                    int64_t read_max)
@@ -367,9 +365,7 @@ static void test_damage_stops_the_reader(void **unused)
         damage(cases[i].says, &cases[i].statement, cases[i].expected, cases[i].read_max);
 }
 
-/* --- the ring
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the ring --------------------------------------------------------------------------- */
 
 static void test_own_batches_come_from_memory(void **unused)
 {

@@ -183,8 +183,7 @@ static void *run_pair(void *argument)
     return NULL;
 }
 
-/* --- connections
- * ------------------------------------------------------------------------------------ */
+/* --- connections ------------------------------------------------------------------------ */
 
 static void start_pair(struct pg_proxy *proxy, int client)
 {

@@ -22,8 +22,7 @@ static struct pg *must_open(const char *conninfo)
     return pg;
 }
 
-/* --- values go there and come back
- * ---------------------------------------------------------------- */
+/* --- values go there and come back ------------------------------------------------------ */
 
 static const struct pg_statement sql_echo = {
     "SELECT $1::bool, $2::int2, $3::int4, $4::int8, $5::timestamptz, $6::bytea, $7::text, $8::uuid,"
@@ -146,8 +145,7 @@ static void test_wrong_reads_are_found(void **unused)
     pg_close(pg);
 }
 
-/* --- errors
- * ------------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------- */
 
 static void test_errors(void **unused)
 {
@@ -257,8 +255,7 @@ static void test_settings_of_the_role_do_not_count(void **unused)
     pg_close(pg);
 }
 
-/* --- a pooler in between
- * ------------------------------------------------------------------------------ */
+/* --- a pooler in between ---------------------------------------------------------------- */
 
 static void test_a_pooler_is_refused(void **unused)
 {
@@ -279,8 +276,7 @@ static void test_a_pooler_is_refused(void **unused)
     pg_proxy_stop(proxy);
 }
 
-/* --- migrations
- * ----------------------------------------------------------------------------------------- */
+/* --- migrations ------------------------------------------------------------------------- */
 
 #define DIGEST(c) c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c
 
