@@ -33,6 +33,8 @@ const char *th_code_text(enum th_code code)
     return codes[code].text;
 }
 
+#undef th_fail /* of the analyzer */
+
 enum th_code th_fail(struct th_err *err, enum th_code code, const char *fmt, ...)
 {
     assert(code != TH_OK);
