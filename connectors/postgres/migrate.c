@@ -89,12 +89,14 @@ static enum th_code apply(struct pg *pg, const struct sql_migration *migration, 
 {
     struct pg_params params = {0};
 
-    if (pg_run(pg, migration->sql, err) != TH_OK)
-        return th_wrap(err, "migration %s", migration->name);
+    struct th_err why = {0};
+    enum th_code code = pg_run(pg, migration->sql, &why);
+    if (code != TH_OK)
+        return th_fail(err, code, "migration %s: %s", migration->name, why.text);
     pg_add_int4(&params, migration->number);
     pg_add_bytes(&params, th_str(migration->name));
     pg_add_bytes(&params, th_str(migration->sha256));
-    enum th_code code = pg_execute(pg, &sql_record, &params, NULL, err);
+    code = pg_execute(pg, &sql_record, &params, NULL, err);
     pg_params_fini(&params);
     return code;
 }

@@ -137,11 +137,12 @@ enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
     pg_pack_add(&appender->pack, &appender->params, &appender->scratch);
     for (int tries = 0; code == TH_ABORTED && tries < TRIES_MAX; tries++)
         code = run_once(log, appender, statement, err);
-    if (code == TH_OK) {
-        atomic_fetch_add(&log->appends, 1);
-        pg_publish(log, &appender->pack, appender->bases);
-    }
-    return code;
+    if (code == TH_ABORTED || code == TH_TIMEOUT)
+        return th_fail(err, TH_UNAVAILABLE, "the log is busy: an append was rolled back");
+    TH_TRY(code);
+    atomic_fetch_add(&log->appends, 1);
+    pg_publish(log, &appender->pack, appender->bases);
+    return TH_OK;
 }
 
 /* --- th_log_append ---------------------------------------------------------------------- */
@@ -174,7 +175,5 @@ enum th_code pg_append(struct th_log *base, const struct log_output *outputs, si
     enum th_code code = append_locked(log, outputs, n, out_places, err);
     pg_pack_clear(&log->appender.pack); /* its blocks live on in the ring alone */
     pthread_mutex_unlock(&log->appender.lock);
-    if (code == TH_ABORTED) /* waiting may help, as with everything else that is not available */
-        return th_fail(err, TH_UNAVAILABLE, "the log is busy: the append was rolled back");
     return code;
 }

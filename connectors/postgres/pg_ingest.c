@@ -303,8 +303,6 @@ enum th_code pg_ingest(struct th_log *base, struct log_claim *claims, size_t n,
     enum th_code code = settle_all(&call, &log->ingester, err);
     pg_pack_clear(&log->ingester.pack);
     pthread_mutex_unlock(&log->ingester.lock);
-    if (code == TH_ABORTED)
-        return th_fail(err, TH_UNAVAILABLE, "the log is busy: the requests were rolled back");
     TH_TRY(code);
     return answer_all(&call, err);
 }

@@ -89,7 +89,7 @@ enum th_code pg_append(struct th_log *base, const struct log_output *outputs, si
 
 /* One transaction through an appender whose lock is held: a statement with these parameters, to
  * which the pack's arrays are added, that answers with the bases.
- * Errors: TH_ABORTED (nothing happened), TH_CONFLICT, TH_FULL, TH_UNAVAILABLE (it may have) … */
+ * Errors: TH_UNAVAILABLE (it may have happened), TH_CONFLICT, TH_FULL, … (nothing happened) */
 TH_MUST_USE
 enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
                              const struct pg_statement *statement, struct th_err *err);

@@ -336,11 +336,9 @@ static enum th_code end_process(const struct pg_log *log, const struct owner *ow
 {
     if (owner->is_released || !is_here(log, owner) || owner->pid == log->host.pid)
         return TH_OK;
-    if (pg_host_kill(owner->pid, owner->start, log->config.takeover_ms, err) != TH_OK) {
-        th_wrap(err, "the slot's owner");
-        err->code = TH_CONFLICT;
-        return TH_CONFLICT;
-    }
+    struct th_err why = {0};
+    if (pg_host_kill(owner->pid, owner->start, log->config.takeover_ms, &why) != TH_OK)
+        return th_fail(err, TH_CONFLICT, "the slot's owner: %s", why.text);
     return TH_OK;
 }
 
@@ -480,10 +478,8 @@ enum th_code pg_session_open(struct th_log *log, enum log_app app, int slot,
     session->base.app = app;
     session->base.slot = slot;
     enum th_code code = open_slot(session, err);
-    if (code == TH_ABORTED) {
-        err->code = TH_UNAVAILABLE;
-        return TH_UNAVAILABLE;
-    }
+    if (code == TH_ABORTED || code == TH_TIMEOUT)
+        return th_fail(err, TH_UNAVAILABLE, "the slot's row is locked");
     TH_TRY(code);
     *out_session = &TH_TAKE(session)->base;
     return TH_OK;
@@ -539,7 +535,7 @@ static bool is_quiet(struct pg_session *session)
 {
     const struct pg_log *log = pg_log_of(session->base.log);
     int64_t deadline_us = now_us() + log->config.grace_ms * TH_US_PER_MS;
-    struct th_err ignored;
+    struct th_err ignored = {0};
     bool is_answered;
 
     while (session->state != PG_COMMIT_NONE && now_us() < deadline_us) {
