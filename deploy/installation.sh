@@ -145,23 +145,18 @@ database_up() {
 # analyst_up TENANT: a role that may read the tenant's rows of the views, and nothing else. Its
 # password lies in keys/analyst.pgpass. Sets analyst_conninfo.
 analyst_up() {
-    local role=telehub_analyst_$1 file=$dir/keys/analyst.pgpass password port
-    port=$(cluster_port "$dir/postgres")
-    if [ ! -e "$file" ]; then
+    local file=$dir/keys/analyst.pgpass role password
+    if [ ! -s "$file" ]; then
         password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
-        cluster_psql "$dir/postgres" telehub -q -v role="$role" -v password="$password" <<'SQL' ||
-SET client_min_messages = warning;
-SELECT format('CREATE ROLE %I', :'role')
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
-ALTER ROLE :"role" LOGIN PASSWORD :'password' CONNECTION LIMIT 20;
-GRANT telehub_analyst TO :"role";
-ALTER ROLE :"role" SET default_transaction_read_only = on;
-ALTER ROLE :"role" SET statement_timeout = '5min';
-SQL
+        if ! role=$(cluster_psql "$dir/postgres" telehub -At -c "SELECT views.add_analyst('$1')") ||
+            ! cluster_psql "$dir/postgres" telehub -q <<<"ALTER ROLE \"$role\" PASSWORD '$password'"; then
             die "The analyst's role could not be made." "See $dir/postgres/postgres.log."
+        fi
         echo "127.0.0.1:*:telehub:$role:$password" | put "$file"
     fi
-    analyst_conninfo="host=127.0.0.1 port=$port dbname=telehub user=$role passfile=$file"
+    IFS=: read -r _ _ _ role _ <"$file"
+    analyst_conninfo="host=127.0.0.1 port=$(cluster_port "$dir/postgres") dbname=telehub"
+    analyst_conninfo+=" user=$role passfile=$file"
 }
 
 # --- the programs ----------------------------------------------------------------------------------

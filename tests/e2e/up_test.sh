@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# deploy/up and deploy/down from an empty folder, end to end: the demo's certificate is held against
+# the sandbox's own ledger, a kill is survived, nothing is left running.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+
+# Not below TMPDIR: the user telehub must be able to enter, and sockets need a short path.
+work=$(mktemp -d /tmp/telehub-up.XXXXXX)
+chmod 0711 "$work"
+dir=$work/hub
+cleanup() {
+    local status=$?
+    if [ "$status" -ne 0 ] && [ -d "$dir/log" ]; then
+        tail -n 30 "$dir"/log/* >&2 || true
+    fi
+    [ ! -e "$dir/.telehub" ] || "$root/deploy/down" --dir "$dir" || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+checks=0
+pass() { checks=$((checks + 1)); printf '%6.1f s  %s\n' "$(since "$test_began")" "$1"; }
+fail() { printf 'FAILED: %s\n' "$1"; exit 1; }
+since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }'; }
+test_began=$EPOCHREALTIME
+
+# holds SENTENCE JQ-EXPRESSION JSON
+holds() {
+    jq -e "$2" <<<"$3" >/dev/null || fail "$1: $2 is not true of $(jq -c . <<<"$3")"
+    pass "$1"
+}
+
+# refuses SENTENCE WORDS ARGUMENT...: exit status 1, nothing on stdout, those words on stderr.
+refuses() {
+    local sentence=$1 words=$2 status=0 out
+    shift 2
+    out=$("$root/deploy/up" "$@" 2>"$work/stderr") || status=$?
+    [ "$status" -eq 1 ] || fail "$sentence: exit status $status"
+    [ -z "$out" ] || fail "$sentence: stdout holds $out"
+    grep -qF -e "$words" "$work/stderr" || fail "$sentence: stderr is $(<"$work/stderr")"
+    pass "$sentence"
+}
+
+# Processes that were started from the folder; those that ended and wait for init have no words.
+ours() {
+    local process
+    for process in /proc/[0-9]*; do
+        if [ "$process" != "/proc/$$" ] && grep -qsF "$dir/" "$process/cmdline"; then
+            tr '\0' ' ' <"$process/cmdline"
+            echo
+        fi
+    done
+}
+
+up() { "$root/deploy/up" --dir "$dir" --json "$@"; }
+
+# --- what is refused ---------------------------------------------------------------------------
+
+refuses 'an unknown option is refused' '--help' --fast
+refuses 'a channel that there is not is refused' 'sms or call' --dir "$dir" --channel fax
+refuses 'an audience that is not there is refused' 'cannot be read' --dir "$dir" --audience "$work/no"
+mkdir "$work/other" && touch "$work/other/thesis"
+refuses 'a folder of somebody else is left alone' 'has not made' --dir "$work/other"
+[ "$(ls -A "$work/other")" = thesis ] || fail 'something was written there'
+[ ! -e "$dir" ] || fail 'a refused command line made a folder'
+
+# --- the demo ----------------------------------------------------------------------------------
+
+first=$(up --port 0)
+pass "the first deploy/up ends ($(jq .seconds <<<"$first") s)"
+holds 'the object has the keys that scripts rely on, and no others' 'keys_unsorted == ["url",
+    "tenant", "key_file", "operator_key_file", "telehub", "sandbox_url", "ledger_url", "database",
+    "certificate", "ledger_agrees", "seconds"]' "$first"
+certificate=$(jq .certificate <<<"$first")
+holds 'the certificate is final' '.final' "$certificate"
+holds 'the audience are the 10,000' '.audience == 10000' "$certificate"
+holds 'its sets partition the audience' '.audience == .reached + .accepted_no_report + .in_doubt
+    + .unsent + ([.unreached[], .suppressed[]] | add)' "$certificate"
+holds 'nobody is left over' '.unsent == 0 and .in_doubt == 0 and .accepted_no_report == 0' \
+    "$certificate"
+holds 'most are reached, some are not' '.reached > 9000 and (.unreached | length) > 1' "$certificate"
+holds 'the 40 rows that stand there twice are contacted once' '.suppressed.duplicate == 40' \
+    "$certificate"
+holds 'who opted out is suppressed' '.suppressed.opted_out >= 20' "$certificate"
+holds 'it cost something' '.cost | length > 0 and all(.amount | tonumber > 0)' "$certificate"
+holds 'the ledger agrees, says telehub' '.ledger_agrees' "$first"
+
+url=$(jq -r .url <<<"$first")
+telehub=$(jq -r .telehub <<<"$first")
+campaign=$(jq -r .campaign <<<"$certificate")
+export TELEHUB_DIR=$dir
+
+curl -fsS "$(jq -r .ledger_url <<<"$first")" >"$work/ledger"
+delivered=$(jq -s 'map(select(.final == "delivered")) | length' "$work/ledger")
+[ "$delivered" = "$(jq .reached <<<"$certificate")" ] ||
+    fail "the ledger has $delivered deliveries, the certificate $(jq .reached <<<"$certificate")"
+pass 'the ledger delivered to as many as were reached'
+jq -r .to "$work/ledger" | sort >"$work/to"
+if sort "$root/deploy/demo/opt-outs.txt" | comm -12 - "$work/to" | grep .; then
+    fail 'these had opted out'
+fi
+pass 'nobody who opted out is in the ledger'
+# Brothers and sisters share 40 numbers: two messages to those, one to all others.
+twice=$(uniq -d "$work/to" | wc -l)
+thrice=$(uniq -c "$work/to" | awk '$1 > 2' | wc -l)
+if [ "$twice" -gt 40 ] || [ "$thrice" -gt 0 ]; then
+    fail "$twice numbers got two messages, $thrice got more"
+fi
+pass 'no number got more messages than it has people'
+
+for outcome in reached unreached suppressed; do
+    rows=$("$telehub" recipients "$campaign" --outcome "$outcome" --csv | tail -n +2 | wc -l)
+    wanted=$(jq --arg set "$outcome" '.[$set] | if type == "object" then add else . end' \
+        <<<"$certificate")
+    [ "$rows" = "$wanted" ] || fail "$outcome lists $rows recipients, the certificate says $wanted"
+done
+pass 'the lists of recipients are as long as the certificate says'
+
+status=$(curl -s -o "$work/body" -w '%{http_code}' "$url/api/v1/campaigns")
+[ "$status" = 401 ] || fail "without a key the API answers $status"
+status=$(curl -s -o "$work/body" -w '%{http_code}' "$url/api/v1/campaigns" \
+    -H "Authorization: Bearer $(<"$(jq -r .key_file <<<"$first")")")
+[ "$status" = 200 ] || fail "with the key the API answers $status"
+pass 'the API wants the key, and takes it'
+
+"$root/tests/e2e/analyst_test.sh" "$(jq -r .database <<<"$first")"
+pass "the README's queries run as the analyst"
+
+# --- again -------------------------------------------------------------------------------------
+
+again=$EPOCHREALTIME
+second=$(up)
+took=$(since "$again")
+holds 'the second run gives the same certificate' \
+    "(.certificate | del(.cost)) == ($certificate | del(.cost)) and .ledger_agrees" "$second"
+awk -v took="$took" 'BEGIN { exit took > 2 }' || fail "the second run took $took s"
+pass "the second run took $took s"
+executions=$(curl -fsS "$(jq -r .sandbox_url <<<"$second")/ledger/summary" | jq .executions)
+[ "$executions" = "$(wc -l <"$work/ledger")" ] || fail 'the second run sent something'
+pass 'the second run sent nothing'
+
+read -r pid _ <"$dir/run/telehub.pid"
+kill -s KILL "$pid"
+third=$(up)
+holds 'a killed telehub is started again, and knows what it knew' \
+    "(.certificate | del(.cost)) == ($certificate | del(.cost)) and .ledger_agrees" "$third"
+read -r pid_now _ <"$dir/run/telehub.pid"
+[ "$pid" != "$pid_now" ] || fail 'the pid file still names the one that was killed'
+curl -fsS -o "$work/body" "$url/health/ready" || fail 'it is not ready'
+pass 'it is ready, at the same address'
+
+# --- another campaign, by call -----------------------------------------------------------------
+
+# The sandbox does what the last digits say: 00 answers, 120 is busy the first time, 20 always is,
+# 11 is no number. The fifth is no number to us either.
+cat >"$work/calls.csv" <<'CSV'
+phone,lang
++919855500000,hi
+098555 00120,en
++919855500020,hi
++919855500011,en
+12345,en
+CSV
+chmod 0600 "$work/calls.csv" # deploy/up reads it, not the user who runs everything
+calls=$(up --audience "$work/calls.csv" --channel call)
+holds 'a campaign of calls reaches those who answer, at once or later' \
+    '.certificate | .final and .audience == 4 and .reached == 2
+        and ([.unreached[]] | add) == 2 and .in_doubt == 0' "$calls"
+holds 'the ledger agrees with it, too' .ledger_agrees "$calls"
+
+# --- down --------------------------------------------------------------------------------------
+
+"$root/deploy/down" --dir "$dir"
+[ -z "$(ours)" ] || fail "still running: $(ours)"
+pass 'deploy/down leaves no process'
+"$root/deploy/down" --dir "$dir"
+pass 'deploy/down may be repeated'
+last=$(up --no-demo)
+holds 'with --no-demo nothing is certified' '.certificate == null and .ledger_agrees == null' "$last"
+"$root/deploy/down" --dir "$dir"
+[ -z "$(ours)" ] || fail "still running: $(ours)"
+pass 'it was up again, and is down again'
+
+echo "$checks checks passed"
