@@ -162,33 +162,27 @@ analyst_up() {
 # --- the programs ----------------------------------------------------------------------------------
 
 # programs_build: builds when something changed, and puts the two programs into DIR/bin. Sets
-# programs_changed when that is so.
+# programs_changed to the names of those that are new.
 programs_build() {
-    local build=$root/build/up log=$dir/log/build.log program made
+    local build=$root/build/up log=$dir/log/build.log program
     mkdir -p "$build" 2>/dev/null && [ -w "$build" ] || build=$dir/build
+    own rm -f "$log"
     own touch "$log"
     if [ ! -e "$build/build.ninja" ]; then
         say "building (this takes a minute or two)"
-        (cd "$root" && cmake --preset release -B "$build" -DTELEHUB_TESTS=OFF 9>&-) >>"$log" 2>&1 ||
+        (cd "$root" && cmake --preset release -B "$build" -DTELEHUB_TESTS=OFF \
+            -DCMAKE_RUNTIME_OUTPUT_DIRECTORY="$build/bin" 9>&-) >>"$log" 2>&1 ||
             die "$(tail -n 20 "$log")" "The build could not be set up; all of it is in $log."
     fi
     if ! cmake --build "$build" --target telehub telehub-sandbox >>"$log" 2>&1 9>&-; then
         die "$(tail -n 20 "$log")" "The build failed; all of it is in $log."
     fi
     for program in telehub telehub-sandbox; do
-        made=$(program_made "$build" "$program")
-        if ! cmp -s "$made" "$dir/bin/$program"; then
-            put "$dir/bin/$program" 0755 <"$made"
-            programs_changed=1
+        if ! cmp -s "$build/bin/$program" "$dir/bin/$program"; then
+            put "$dir/bin/$program" 0755 <"$build/bin/$program"
+            programs_changed+=" $program "
         fi
     done
-}
-
-program_made() {
-    case $2 in
-    telehub) echo "$1/processors/telehub" ;;
-    telehub-sandbox) echo "$1/connectors/sandbox/telehub-sandbox" ;;
-    esac
 }
 
 # telehub ARGUMENT...: the CLI, as the owner.
@@ -207,6 +201,9 @@ sandbox_rates+=,dup_callback=2,late_callback=0.5,reorder_callback=1
 # sandbox_up: sets sandbox_url.
 sandbox_up() {
     local pid_file=$dir/run/sandbox.pid port_file=$dir/sandbox/port port=4010 tries
+    if [[ $programs_changed == *" telehub-sandbox "* ]]; then
+        service_stop "$pid_file" "$owner" "the sandbox, to start it anew,"
+    fi
     if service_pid "$pid_file" "$owner" >/dev/null; then
         sandbox_url=http://127.0.0.1:$(<"$port_file")
         return 0
@@ -244,7 +241,7 @@ telehub_up() {
     local pid_file=$dir/run/telehub.pid log=$dir/log/telehub.log port tries
     port=$(conf_get TELEHUB_PORT)
     url=http://127.0.0.1:$port
-    if [ -n "$programs_changed$conf_changed" ]; then
+    if [ -n "$conf_changed" ] || [[ $programs_changed == *" telehub "* ]]; then
         service_stop "$pid_file" "$owner" "telehub, to start it anew,"
     fi
     if ! service_pid "$pid_file" "$owner" >/dev/null; then

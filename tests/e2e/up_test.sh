@@ -64,6 +64,13 @@ refuses 'a folder of somebody else is left alone' 'has not made' --dir "$work/ot
 [ "$(ls -A "$work/other")" = thesis ] || fail 'something was written there'
 [ ! -e "$dir" ] || fail 'a refused command line made a folder'
 
+mkdir "$work/demo"
+"$root/deploy/demo/generate" "$work/demo"
+for file in students.csv opt-outs.txt; do
+    cmp "$work/demo/$file" "$root/deploy/demo/$file" || fail "$file is not what generate writes"
+done
+pass 'the students are those that generate writes'
+
 # --- the demo ----------------------------------------------------------------------------------
 
 first=$(up --port 0)
