@@ -79,6 +79,9 @@ holds 'the object has the keys that scripts rely on, and no others' 'keys_unsort
     "tenant", "key_file", "operator_key_file", "telehub", "sandbox_url", "ledger_url", "database",
     "certificate", "ledger_agrees", "seconds"]' "$first"
 certificate=$(jq .certificate <<<"$first")
+holds '40 rows were rejected, with row, column and reason' '.rejected_total == 40
+    and (.rejected | length) == 40 and .rejected[0].row == 101 and .rejected[0].column == "phone"
+    and all(.rejected[]; .reason | length > 0)' "$(<"$dir/demo/upload.json")"
 holds 'the certificate is final' '.final' "$certificate"
 holds 'the audience are the 10,000' '.audience == 10000' "$certificate"
 holds 'its sets partition the audience' '.audience == .reached + .accepted_no_report + .in_doubt
