@@ -1,6 +1,6 @@
 #include "processors/dispatch/turn.h"
 
-const char *control_forbids(const struct turn *turn, const struct attempt_plan *plan)
+const char *dispatch_control_forbids(const struct turn *turn, const struct attempt_plan *plan)
 {
     const struct control *control;
 
@@ -72,7 +72,7 @@ static enum th_code campaign_changed(struct turn *turn, struct th_id id)
     return rc->state == CONTROL_STATE_PAUSED ? answer(turn, rc, in_flight) : TH_OK;
 }
 
-enum th_code control_changed(struct turn *turn, const struct reference_change *change)
+enum th_code dispatch_control_changed(struct turn *turn, const struct reference_change *change)
 {
     if (change->kind == REFERENCE_CAMPAIGN)
         return campaign_changed(turn, change->campaign);

@@ -25,8 +25,8 @@ struct dispatch_config dispatch_config_default(void)
 /* --- saying
  * --------------------------------------------------------------------------------------------- */
 
-enum th_code turn_say(struct turn *turn, struct th_str tenant, int32_t lane,
-                      const struct event *event)
+enum th_code dispatch_say(struct turn *turn, struct th_str tenant, int32_t lane,
+                          const struct event *event)
 {
     const struct ref_lane *known = reference_lane(turn->d->env.reference, lane);
     struct th_str key =
@@ -37,15 +37,15 @@ enum th_code turn_say(struct turn *turn, struct th_str tenant, int32_t lane,
     return key.p ? core_say(turn->out, lane % turn->d->env.partitions, key, event) : TH_NOMEM;
 }
 
-enum th_code turn_say_outcome(struct turn *turn, struct th_str tenant, int32_t lane,
-                              struct th_id send, const struct event *event)
+enum th_code dispatch_say_outcome(struct turn *turn, struct th_str tenant, int32_t lane,
+                                  struct th_id send, const struct event *event)
 {
     struct th_str key = core_key(turn->out, tenant, send);
 
     if (!key.p)
         return TH_NOMEM;
     TH_TRY(core_emit(turn->out, TOPIC_SEND_OUTCOMES, -1, key, event));
-    return turn_say(turn, tenant, lane, event); /* last: it may free what tenant points to */
+    return dispatch_say(turn, tenant, lane, event); /* last: it may free what tenant points to */
 }
 
 /* --- time
@@ -161,7 +161,7 @@ static enum th_code dispatch_decide(void *core, const struct input *in, struct c
     case INPUT_TIME:
         return take_time(&turn);
     case INPUT_REFERENCE:
-        return control_changed(&turn, in->change);
+        return dispatch_control_changed(&turn, in->change);
     case INPUT_ANSWER:
         return take_answer(&turn, in->answer);
     }

@@ -60,7 +60,7 @@ static enum th_code say_resolved(struct turn *turn, const struct attempt *a,
                                 .provider_id = provider_id,
                                 .evidence = th_str(evidence)},
     };
-    return turn_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
+    return dispatch_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
 }
 
 static enum th_code say_result(struct turn *turn, const struct attempt *a,
@@ -86,7 +86,7 @@ static enum th_code say_result(struct turn *turn, const struct attempt *a,
                               .call_us = call_us,
                               .excerpt = excerpt},
     };
-    return turn_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
+    return dispatch_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
 }
 
 /* --- the call itself
@@ -210,7 +210,7 @@ static enum th_code say_reported(struct turn *turn, const struct subject *subjec
     };
     if (a)
         event.as.attempt_reported.campaign = (struct optional_uuid){a->has_campaign, a->campaign};
-    return turn_say_outcome(turn, subject->tenant, subject->lane, subject->ref.send, &event);
+    return dispatch_say_outcome(turn, subject->tenant, subject->lane, subject->ref.send, &event);
 }
 
 /* A report proves that the provider has the attempt. One that tells nothing new is dropped. */
@@ -272,7 +272,7 @@ static enum th_code say_priced(struct turn *turn, const struct attempt *a,
         event.as.attempt_priced.price.value =
             (struct money){report->price.micros, th_str(report->price.currency)};
     }
-    return turn_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
+    return dispatch_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
 }
 
 /* The next look-up, or the end of asking: what is volatile here is asked again after a restart. */

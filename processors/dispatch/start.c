@@ -39,7 +39,7 @@ static bool is_behind(const struct turn *turn, const struct attempt_plan *plan)
 static const char *objection(const struct turn *turn, const struct attempt_plan *plan,
                              const struct ref_lane *lane)
 {
-    const char *reason = control_forbids(turn, plan);
+    const char *reason = dispatch_control_forbids(turn, plan);
 
     if (!reason)
         reason = dispatch_forbids(turn->d->env.reference, plan->meta.tenant,
@@ -70,7 +70,7 @@ static enum th_code hand_back(struct turn *turn, struct plan *plan, const char *
                                 .decided_on = reference_versions(turn->d->env.reference)},
     };
 
-    TH_TRY(turn_say_outcome(turn, ev->meta.tenant, ev->lane, ev->send, &event));
+    TH_TRY(dispatch_say_outcome(turn, ev->meta.tenant, ev->lane, ev->send, &event));
     turn->d->has_gaps = turn->d->has_gaps || plan->is_queued;
     return plans_settle(turn->d->plans, plan);
 }
@@ -114,7 +114,7 @@ static enum th_code say_started(struct turn *turn, const struct attempt_plan *pl
                                .send_window_ms = d->config.send_window_ms,
                                .call_timeout_ms = d->config.call_timeout_ms},
     };
-    return turn_say(turn, plan->meta.tenant, plan->lane, &event);
+    return dispatch_say(turn, plan->meta.tenant, plan->lane, &event);
 }
 
 static enum th_code ask_call(struct turn *turn, const struct attempt_plan *plan)

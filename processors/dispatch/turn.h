@@ -11,10 +11,10 @@ struct turn {
 };
 
 /* An own event of a lane; where the send's retry must know it, also on send.outcomes. */
-enum th_code turn_say(struct turn *turn, struct th_str tenant, int32_t lane,
-                      const struct event *event);
-enum th_code turn_say_outcome(struct turn *turn, struct th_str tenant, int32_t lane,
-                              struct th_id send, const struct event *event);
+enum th_code dispatch_say(struct turn *turn, struct th_str tenant, int32_t lane,
+                          const struct event *event);
+enum th_code dispatch_say_outcome(struct turn *turn, struct th_str tenant, int32_t lane,
+                                  struct th_id send, const struct event *event);
 
 static inline const struct attempt *attempt_of(const struct turn *turn, struct attempt_ref ref)
 {
@@ -65,9 +65,9 @@ enum th_code circuit_due(struct turn *turn, struct lane *lane);
  * ------------------------------------------------------------------------------------------------
  */
 
-enum th_code control_changed(struct turn *turn, const struct reference_change *change);
+enum th_code dispatch_control_changed(struct turn *turn, const struct reference_change *change);
 
 /* NULL: what this slot applied lets the campaign start; else the slug. */
-const char *control_forbids(const struct turn *turn, const struct attempt_plan *plan);
+const char *dispatch_control_forbids(const struct turn *turn, const struct attempt_plan *plan);
 
 #endif
