@@ -168,7 +168,7 @@ static bool may_send(void *arg)
         return false;
     if (journal_note(job->caller->journal, job->as.call.attempt, &err) != TH_OK) {
         th_log_error(TH_LOG_ERROR, "dispatch.journal", &err);
-        job->refusal = "permit";
+        job->refusal = "journal";
         return false;
     }
     job->is_permit_used = true;

@@ -72,10 +72,25 @@ static enum th_code campaign_changed(struct turn *turn, struct th_id id)
     return rc->state == CONTROL_STATE_PAUSED ? answer(turn, rc, in_flight) : TH_OK;
 }
 
+/* A lane whose circuit an earlier session opened must be known here, plans or none: they come only
+ * after a probe, and who else would ask for one. */
+static enum th_code lane_changed(struct turn *turn, int32_t number)
+{
+    const struct ref_lane *known = reference_lane(turn->d->env.reference, number);
+    struct lane *lane;
+
+    if (!known || known->circuit == CIRCUIT_CLOSED ||
+        number % turn->d->env.partitions % turn->d->env.slots != turn->d->env.slot)
+        return TH_OK;
+    return lane_of(turn->d, number, &lane);
+}
+
 enum th_code dispatch_control_changed(struct turn *turn, const struct reference_change *change)
 {
     if (change->kind == REFERENCE_CAMPAIGN)
         return campaign_changed(turn, change->campaign);
+    if (change->kind == REFERENCE_LANE)
+        TH_TRY(lane_changed(turn, change->lane));
     turn->d->must_sweep = true; /* a stop, or a lane that was opened or closed */
     return change->kind == REFERENCE_LANE ? start_watch_lanes(turn) : TH_OK;
 }

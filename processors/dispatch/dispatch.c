@@ -71,8 +71,9 @@ static enum th_code lanes_due(struct turn *turn)
     int64_t due = d->lane_due_us;
 
     d->lane_due_us = INT64_MAX;
+    d->lane_turn++;
     for (size_t i = 0; i < d->lanes_n; i++) {
-        struct lane *lane = d->lanes[i];
+        struct lane *lane = d->lanes[(d->lane_turn + i) % d->lanes_n];
         if (!lane)
             continue;
         TH_TRY(circuit_due(turn, lane));

@@ -43,7 +43,9 @@ struct journal {
     char *dir;
     int slot;
     struct header self; /* what this process writes at the head of its files, but for the session */
-    int fd;             /* of the current session; -1: nothing can be noted */
+    int fd;             /* of the current session; -1: it has no file, and has sent nothing */
+    off_t end;          /* of the whole records in it */
+    bool is_torn;       /* a part of one follows */
     uint64_t session;   /* 0: none */
 
     uint64_t read_session; /* whose records read holds; 0: none */
@@ -148,12 +150,27 @@ void journal_close(struct journal *journal)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+static void path_of(const struct journal *journal, uint64_t session,
+                    char out_path[4096 + JOURNAL_NAME_SIZE])
+{
+    snprintf(out_path, 4096 + JOURNAL_NAME_SIZE, "%s/dispatch.%d.%016" PRIx64, journal->dir,
+             journal->slot, session);
+}
+
 static int open_file(const struct journal *journal, uint64_t session, int flags)
 {
     char path[4096 + JOURNAL_NAME_SIZE];
 
-    snprintf(path, sizeof path, "%s/dispatch.%d.%016" PRIx64, journal->dir, journal->slot, session);
+    path_of(journal, session, path);
     return open(path, flags | O_CLOEXEC, 0600);
+}
+
+static void remove_file(const struct journal *journal, uint64_t session)
+{
+    char path[4096 + JOURNAL_NAME_SIZE];
+
+    path_of(journal, session, path);
+    unlink(path);
 }
 
 enum th_code journal_begin(struct journal *journal, uint64_t session, struct th_err *err)
@@ -173,10 +190,29 @@ enum th_code journal_begin(struct journal *journal, uint64_t session, struct th_
     if (journal->fd < 0)
         return th_fail(err, TH_IO, "journal in %s: %s", journal->dir, strerror(errno));
     if (write(journal->fd, &header, sizeof header) != (ssize_t)sizeof header) {
+        th_fail(err, TH_IO, "journal in %s: %s", journal->dir, strerror(errno));
+        remove_file(journal, session);
         close(journal->fd);
         journal->fd = -1;
-        return th_fail(err, TH_IO, "journal in %s: %s", journal->dir, strerror(errno));
+        return TH_IO;
     }
+    journal->end = sizeof header;
+    journal->is_torn = false;
+    return TH_OK;
+}
+
+/* A write that failed refuses one send, not all that follow: a slot that can start attempts and
+ * send none would hand them round for ever. What the file holds is complete, since what could not
+ * be noted was not sent. */
+static enum th_code mend(struct journal *journal, struct th_err *err)
+{
+    if (journal->fd < 0 && journal->session)
+        return journal_begin(journal, journal->session, err);
+    if (journal->fd < 0)
+        return th_fail(err, TH_IO, "journal: no session");
+    if (journal->is_torn && ftruncate(journal->fd, journal->end) != 0)
+        return th_fail(err, TH_IO, "journal in %s: %s", journal->dir, strerror(errno));
+    journal->is_torn = false;
     return TH_OK;
 }
 
@@ -189,16 +225,16 @@ enum th_code journal_note(struct journal *journal, struct attempt_ref attempt, s
     };
     ssize_t written;
 
-    if (journal->fd < 0)
-        return th_fail(err, TH_IO, "journal: no file for this session");
+    TH_TRY(mend(journal, err));
     record.check = (uint32_t)hash_of(&record, offsetof(struct record, check));
     written = write(journal->fd, &record, sizeof record);
-    if (written == (ssize_t)sizeof record)
+    if (written == (ssize_t)sizeof record) {
+        journal->end += written;
         return TH_OK;
+    }
     th_fail(err, TH_IO, "journal in %s: %s", journal->dir,
             written < 0 ? strerror(errno) : "written in part");
-    close(journal->fd);
-    journal->fd = -1;
+    journal->is_torn = written > 0;
     return TH_IO;
 }
 

@@ -28,14 +28,14 @@ enum th_code journal_open(const char *dir, int slot, struct journal **out_journa
 void journal_close(struct journal *journal);
 TH_AUTO_DEFINE(journal, struct journal *, journal_close)
 
-/* From now on sends belong to this session (0: to none), whose file is made. When that fails every
- * journal_note of the session is refused.
+/* From now on sends belong to this session (0: to none), whose file is made. When that fails
+ * journal_note tries again.
  * Errors: TH_IO */
 TH_MUST_USE
 enum th_code journal_begin(struct journal *journal, uint64_t session, struct th_err *err);
 
-/* The attempt's request is about to leave. After one failure all further notes of the session are
- * refused: from a journal with a hole nothing could be proven.
+/* The attempt's request is about to leave. When this fails it must not; what the file holds is
+ * complete all the same, and the next note may succeed.
  * Errors: TH_IO */
 TH_MUST_USE
 enum th_code journal_note(struct journal *journal, struct attempt_ref attempt, struct th_err *err);

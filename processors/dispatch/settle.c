@@ -151,7 +151,7 @@ enum th_code settle_call(struct turn *turn, const struct answer *answer)
     if (is_ours)
         TH_TRY(
             circuit_count(turn, lane, speaks_against_lane(outcome), outcome->is_account_refused));
-    return start_lane(turn, lane);
+    return start_freed(turn, lane);
 }
 
 /* --- attempts of earlier sessions

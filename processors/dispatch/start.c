@@ -198,13 +198,34 @@ static void wake_lane(struct dispatch *d, struct lane *lane, int64_t at_us)
         d->lane_due_us = lane->wake_us;
 }
 
+/* A lane's share of the window, while others have plans that wait for a place in it: else a slow
+ * lane would fill it, and nobody but its own answers would ever free a place for them. */
+static int64_t share(const struct dispatch *d, const struct lane *lane, int64_t window_n)
+{
+    int64_t waiting = 1;
+
+    if (2 * lane->in_flight < window_n)
+        return window_n;
+    for (size_t i = 0; i < d->lanes_n; i++)
+        waiting += d->lanes[i] && d->lanes[i] != lane && d->lanes[i]->first;
+    return window_n / waiting > 0 ? window_n / waiting : 1;
+}
+
+static bool has_place(struct dispatch *d, const struct lane *lane)
+{
+    int64_t window_n = window(d);
+
+    return (int64_t)table_count(d->flights) < window_n &&
+           lane->in_flight < share(d, lane, window_n);
+}
+
 /* When the lane can take one more; now: at once; INT64_MAX: when something comes back. */
 static int64_t opening_us(struct turn *turn, const struct lane *lane, const struct ref_lane *known)
 {
     struct dispatch *d = turn->d;
     int64_t token_us = lane_token_us(lane, known->account.rate_per_s);
 
-    if ((int64_t)table_count(d->flights) >= window(d)) {
+    if (!has_place(d, lane)) {
         d->is_window_full = true;
         return INT64_MAX;
     }
@@ -262,16 +283,18 @@ enum th_code start_lane(struct turn *turn, struct lane *lane)
     return TH_OK;
 }
 
-void start_others(struct turn *turn)
+/* Whoever waited for a place, of whatever lane, may have it, each first in its turn. */
+enum th_code start_freed(struct turn *turn, struct lane *lane)
 {
     struct dispatch *d = turn->d;
 
     if (!d->is_window_full)
-        return;
+        return start_lane(turn, lane);
     d->is_window_full = false;
     for (size_t i = 0; i < d->lanes_n; i++)
         if (d->lanes[i] && d->lanes[i]->first)
             wake_lane(d, d->lanes[i], turn->in->now_us);
+    return TH_OK;
 }
 
 enum th_code start_watch_lanes(struct turn *turn)

@@ -78,6 +78,7 @@ struct dispatch {
     bool is_window_full; /* some lane could start, but for the slot's window */
     bool must_sweep;     /* a control changed: look at every waiting plan */
     bool has_gaps;       /* some plan was settled and is still in its lane's queue */
+    size_t lane_turn;    /* which lane is looked at first */
     bool has_lost_timers;
 };
 

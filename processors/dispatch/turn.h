@@ -29,8 +29,8 @@ enum th_code start_plan(struct turn *turn, const struct event *event);
 /* Start what the lane may start now, hand back what must not start. */
 enum th_code start_lane(struct turn *turn, struct lane *lane);
 
-/* A call has landed: lanes that the slot's window held up have their turn. */
-void start_others(struct turn *turn);
+/* A call of the lane has landed: it, and whoever waited for its place in the window, may go on. */
+enum th_code start_freed(struct turn *turn, struct lane *lane);
 
 /* Hand back whatever a control, a stop or a closed circuit forbids: a slice. */
 enum th_code start_sweep(struct turn *turn);

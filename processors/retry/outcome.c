@@ -120,6 +120,8 @@ static enum th_code come_back(struct turn *turn, const struct send *s, struct th
         return turn_end(turn, s->id, "expired", false);
     if (th_str_eq(reason, TH_STR("circuit_open")) || th_str_eq(reason, TH_STR("lane_disabled")))
         return turn_wait(turn, s->id, turn->in->now_us + backoff_us(turn, s, -1), "lane_closed");
+    if (th_str_eq(reason, TH_STR("journal")))
+        return turn_wait(turn, s->id, turn->in->now_us + backoff_us(turn, s, -1), "journal");
     return turn_ask(turn, s->id, "late");
 }
 

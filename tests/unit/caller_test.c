@@ -472,7 +472,7 @@ static void test_no_journal_no_send(void **state)
     call(w, 1, 1, "hello");
     assert_false(leave(&w->http, 0));
     reply(&w->http, 0, false, 0);
-    assert_ended(w, 1, PROVIDER_NOT_SENT, PROVIDER_CLASS_NONE, "permit");
+    assert_ended(w, 1, PROVIDER_NOT_SENT, PROVIDER_CLASS_NONE, "journal");
 }
 
 int main(void)
