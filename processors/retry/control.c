@@ -15,7 +15,7 @@ bool control_is_running(const struct turn *turn, const struct group *group)
            !is_stopped(turn, blob_str(group->tenant));
 }
 
-static bool is_over(const struct group *group)
+bool control_is_over(const struct group *group)
 {
     return group->is_campaign &&
            (group->state == CONTROL_STATE_CANCELLED || group->state == CONTROL_STATE_ENDED);
@@ -24,7 +24,7 @@ static bool is_over(const struct group *group)
 /* The next send that the control moves; false: the lists are as they should be. */
 static bool next_of_walk(const struct turn *turn, const struct group *group, struct th_id *out)
 {
-    if (is_over(group))
+    if (control_is_over(group))
         *out = th_id_is_zero(group->idle_first) ? group->parked_first : group->idle_first;
     else if (control_is_running(turn, group))
         *out = group->parked_first;
@@ -42,8 +42,8 @@ enum th_code control_walk(struct turn *turn, struct th_id id)
         group = table_get(turn->retry->groups, id);
         if (!group || !next_of_walk(turn, group, &send))
             return TH_OK;
-        TH_TRY(is_over(group) ? turn_end(turn, send, "cancelled", false)
-                              : turn_ask(turn, send, "resumed"));
+        TH_TRY(control_is_over(group) ? turn_end(turn, send, "cancelled", false)
+                                      : turn_ask(turn, send, "resumed"));
     }
     return timers_add(&turn->retry->walks, turn->in->now_us, id);
 }

@@ -34,6 +34,9 @@ static enum th_code schedule(struct turn *turn, const struct send *s, int64_t wa
                                .reason = reason,
                                .next_lane = lane},
     };
+
+    if (control_is_over(group_of(turn, s)))
+        return turn_end(turn, s->id, "cancelled", false);
     return turn_say(turn, s->id, tenant, &event);
 }
 
@@ -96,13 +99,20 @@ static bool is_behind(const struct turn *turn, const struct reference_versions *
 }
 
 /* Paused or stopped, says dispatch. If we know better because a resume overtook the hand-back,
- * nobody will walk the parked list again: ask at once. */
+ * nobody will walk the parked list again: ask at once. If they know more than we do, what they know
+ * may be about others: look again soon, and if nothing has come, they were the ones behind. */
 static enum th_code held_back(struct turn *turn, const struct send *s, const char *reason,
                               const struct reference_versions *theirs)
 {
-    if (control_is_running(turn, group_of(turn, s)) && !(theirs && is_behind(turn, theirs)))
+    struct th_id group = s->group;
+
+    if (!control_is_running(turn, group_of(turn, s)))
+        return turn_park(turn, s->id, reason);
+    if (!theirs || !is_behind(turn, theirs))
         return turn_ask(turn, s->id, reason);
-    return turn_park(turn, s->id, reason);
+    TH_TRY(turn_park(turn, s->id, reason));
+    return timers_add(&turn->retry->walks, turn->in->now_us + turn->retry->config.behind_wait_us,
+                      group);
 }
 
 static enum th_code come_back(struct turn *turn, const struct send *s, struct th_str reason,

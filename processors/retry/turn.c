@@ -264,8 +264,15 @@ static enum th_code note(struct turn *turn, struct th_id id, enum send_standing 
     return turn_say(turn, id, tenant_of(turn, s), &event);
 }
 
+static bool is_over(const struct turn *turn, struct th_id id)
+{
+    return control_is_over(group_of(turn, send_of(turn, id)));
+}
+
 enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason)
 {
+    if (is_over(turn, id))
+        return turn_end(turn, id, "cancelled", false);
     return note(turn, id, SEND_STANDING_PARKED, 0, reason);
 }
 
@@ -273,10 +280,14 @@ enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason)
 {
     bool is_campaign = !send_of(turn, id)->content;
 
+    if (is_over(turn, id))
+        return turn_end(turn, id, "cancelled", false);
     return note(turn, id, is_campaign ? SEND_STANDING_ASKED : SEND_STANDING_RELEASED, 0, reason);
 }
 
 enum th_code turn_wait(struct turn *turn, struct th_id id, int64_t due_us, const char *reason)
 {
+    if (is_over(turn, id))
+        return turn_end(turn, id, "cancelled", false);
     return note(turn, id, SEND_STANDING_WAITING, due_us, reason);
 }

@@ -35,10 +35,14 @@ enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason, bo
 enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason,
                           bool is_reached);
 enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reason);
-enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason);
+
+/* Each of the following ends a send whose campaign is over: the walk of the cancel may be done, and
+ * nobody would come for it any more. */
 
 /* Ask for another release; a send from the API needs none and is due at once. */
 enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason);
+
+enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason);
 
 /* Not now, but at due_us; the attempt before, if any, does not count. */
 enum th_code turn_wait(struct turn *turn, struct th_id id, int64_t due_us, const char *reason);
@@ -74,6 +78,9 @@ enum th_code control_changed(struct turn *turn, const struct reference_change *c
 
 /* A slice of the sends that a control moves. */
 enum th_code control_walk(struct turn *turn, struct th_id id);
+
+/* Cancelled or ended: nothing of it is planned again. */
+bool control_is_over(const struct group *group);
 
 /* Would the group's sends be planned now? */
 bool control_is_running(const struct turn *turn, const struct group *group);
