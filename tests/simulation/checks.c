@@ -1,0 +1,747 @@
+#include "tests/simulation/checks.h"
+
+#include "tests/simulation/people.h"
+#include "tests/simulation/tell.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define READ_BYTES ((size_t)1 << 20)
+#define READ_ARENA ((size_t)64 << 20)
+#define MINUTE_US  TH_US_PER_MIN
+#define NO_LINE    (-1)
+
+enum end {
+    END_NONE,
+    END_ACCEPTED,
+    END_SUPPRESSED,
+    END_ENDED,
+};
+
+struct attempt_fact {
+    bool is_planned, is_started, is_returned, is_not_executed, is_reported;
+    int64_t line; /* in the ledger */
+};
+
+struct send_fact {
+    struct th_id id;
+    int campaign; /* -1: from the API */
+    int ordinal;
+    bool is_admitted;
+    enum end end;
+    bool is_reached;
+    char reason[32];
+    int32_t n;
+    struct attempt_fact *attempts; /* n - 1 */
+    int32_t attempts_cap;
+};
+
+struct row_fact {
+    int64_t send; /* index; -1: none */
+    bool is_duplicate;
+};
+
+struct campaign_fact {
+    struct row_fact *rows;
+    int64_t *executed_us;
+    size_t executed_n, executed_cap;
+    bool may_start[SIM_SLOTS];
+    bool was_started[SIM_SLOTS], was_let[SIM_SLOTS], is_forbidden[SIM_SLOTS]; /* in this step */
+};
+
+struct checks {
+    struct th_log_reader *reader;
+    struct th_arena arena;
+    int64_t offsets[TOPIC_COUNT][SIM_PARTITIONS];
+    struct send_fact *sends;
+    size_t sends_n, sends_cap;
+    size_t *index; /* of sends by id; SIZE_MAX: free */
+    size_t index_cap;
+    struct campaign_fact campaigns[SIM_CAMPAIGNS_MAX];
+    struct execution *ledger;
+    size_t ledger_n, ledger_cap;
+    int64_t counts[SIM_COUNTS];
+};
+
+/* --- sends by id
+ * -------------------------------------------------------------------------------------------- */
+
+static size_t *index_of(const struct checks *checks, struct th_id id)
+{
+    size_t i = th_id_hash(id) % checks->index_cap;
+
+    while (checks->index[i] != SIZE_MAX && !th_id_eq(checks->sends[checks->index[i]].id, id))
+        i = (i + 1) % checks->index_cap;
+    return &checks->index[i];
+}
+
+static void widen_index(struct checks *checks)
+{
+    free(checks->index);
+    checks->index_cap = checks->index_cap ? 2 * checks->index_cap : 256;
+    checks->index = malloc(checks->index_cap * sizeof *checks->index);
+    assert(checks->index);
+    for (size_t i = 0; i < checks->index_cap; i++)
+        checks->index[i] = SIZE_MAX;
+    for (size_t i = 0; i < checks->sends_n; i++)
+        *index_of(checks, checks->sends[i].id) = i;
+}
+
+static struct send_fact *find_send(const struct checks *checks, struct th_id id)
+{
+    size_t i = *index_of(checks, id);
+
+    return i == SIZE_MAX ? NULL : &checks->sends[i];
+}
+
+static struct send_fact *send_of(struct world *world, struct th_id id, const char *event)
+{
+    struct send_fact *send = find_send(world->checks, id);
+
+    if (!send)
+        world_fail(world, "%s of a send that nobody requested", event);
+    return send;
+}
+
+static struct send_fact *add_send(struct checks *checks, struct th_id id)
+{
+    if (checks->sends_n == checks->sends_cap) {
+        checks->sends_cap = checks->sends_cap ? 2 * checks->sends_cap : 128;
+        checks->sends = reallocarray(checks->sends, checks->sends_cap, sizeof *checks->sends);
+        assert(checks->sends);
+    }
+    checks->sends[checks->sends_n++] = (struct send_fact){.id = id, .campaign = -1};
+    if (2 * checks->sends_n > checks->index_cap)
+        widen_index(checks);
+    else
+        *index_of(checks, id) = checks->sends_n - 1;
+    return &checks->sends[checks->sends_n - 1];
+}
+
+static struct attempt_fact *attempt_of(struct world *world, struct send_fact *send, int32_t n)
+{
+    if (n < 1)
+        world_fail(world, "an attempt has number %d", n);
+    if (n > send->attempts_cap) {
+        int32_t cap = 2 * n + 4;
+        send->attempts = reallocarray(send->attempts, (size_t)cap, sizeof *send->attempts);
+        assert(send->attempts);
+        for (int32_t i = send->attempts_cap; i < cap; i++)
+            send->attempts[i] = (struct attempt_fact){.line = NO_LINE};
+        send->attempts_cap = cap;
+    }
+    return &send->attempts[n - 1];
+}
+
+static int campaign_of(struct world *world, struct th_id id)
+{
+    for (int i = 0; i < world->options.campaigns_n; i++)
+        if (th_id_eq(world->campaigns[i].id, id))
+            return i;
+    world_fail(world, "an event of a campaign that nobody made");
+}
+
+/* --- making
+ * -------------------------------------------------------------------------------------------------
+ */
+
+struct checks *checks_new(struct world *world)
+{
+    struct checks *checks = calloc(1, sizeof *checks);
+    struct log_place from[TOPIC_COUNT * SIM_PARTITIONS];
+    struct th_err err = {0};
+    size_t n = 0;
+
+    assert(checks);
+    th_arena_init(&checks->arena, READ_ARENA);
+    widen_index(checks);
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        for (int part = 0; part < th_log_partitions(world->log, (enum topic)topic); part++)
+            from[n++] = (struct log_place){(enum topic)topic, part, 0};
+    if (th_log_reader_open(world->log, from, n, &checks->reader, &err) != TH_OK)
+        world_fail(world, "%s", err.text);
+    for (int i = 0; i < world->options.campaigns_n; i++) {
+        size_t rows = (size_t)people_n(world->people, i);
+        checks->campaigns[i].rows = malloc((rows + 1) * sizeof *checks->campaigns[i].rows);
+        assert(checks->campaigns[i].rows);
+        for (size_t row = 0; row < rows; row++)
+            checks->campaigns[i].rows[row] = (struct row_fact){.send = -1};
+    }
+    world->checks = checks;
+    return checks;
+}
+
+void checks_free(struct checks *checks)
+{
+    if (!checks)
+        return;
+    for (size_t i = 0; i < checks->sends_n; i++)
+        free(checks->sends[i].attempts);
+    for (int i = 0; i < SIM_CAMPAIGNS_MAX; i++) {
+        free(checks->campaigns[i].rows);
+        free(checks->campaigns[i].executed_us);
+    }
+    th_log_reader_close(checks->reader);
+    th_arena_fini(&checks->arena);
+    free(checks->sends);
+    free(checks->index);
+    free(checks->ledger);
+    free(checks);
+}
+
+int64_t checks_count(const struct world *world, enum sim_count what)
+{
+    return world->checks->counts[what];
+}
+
+bool checks_is_started(const struct world *world, struct attempt_ref attempt)
+{
+    const struct send_fact *send = find_send(world->checks, attempt.send);
+
+    return send && attempt.n <= send->attempts_cap && send->attempts[attempt.n - 1].is_started;
+}
+
+/* --- events, one by one
+ * ------------------------------------------------------------------------------------- */
+
+static void requested(struct world *world, const struct send_requested *ev)
+{
+    struct checks *checks = world->checks;
+    struct send_fact *send = find_send(checks, ev->send);
+
+    if (send)
+        world_fail(world, "a send is requested twice");
+    send = add_send(checks, ev->send);
+    if (ev->origin.is != CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN)
+        return;
+    const struct campaign_origin *origin = &ev->origin.as.campaign_origin;
+    send->campaign = campaign_of(world, origin->campaign);
+    send->ordinal = people_ordinal(world->people, send->campaign, origin->recipient.part,
+                                   origin->recipient.row);
+    if (send->ordinal < 0)
+        world_fail(world, "part %d row %d of campaign %d is nobody", origin->recipient.part,
+                   origin->recipient.row, send->campaign);
+    struct row_fact *row = &checks->campaigns[send->campaign].rows[send->ordinal];
+    if (row->send >= 0 || row->is_duplicate)
+        world_fail(world, "recipient %d of campaign %d is released twice", send->ordinal,
+                   send->campaign);
+    row->send = (int64_t)(send - checks->sends);
+    checks->counts[SIM_RELEASES]++;
+}
+
+static void suppressed_rows(struct world *world, const struct campaign_released *ev)
+{
+    int campaign = campaign_of(world, ev->campaign);
+
+    for (size_t i = 0; i < ev->suppressed_rows.n; i++) {
+        int ordinal = people_ordinal(world->people, campaign, ev->part, ev->suppressed_rows.at[i]);
+        struct row_fact *row = &world->checks->campaigns[campaign].rows[ordinal];
+        if (row->send >= 0 || row->is_duplicate)
+            world_fail(world, "recipient %d of campaign %d is released and suppressed", ordinal,
+                       campaign);
+        row->is_duplicate = true;
+    }
+}
+
+static struct send_fact *live(struct world *world, struct th_id id, const char *event)
+{
+    struct send_fact *send = send_of(world, id, event);
+
+    if (!send->is_admitted)
+        world_fail(world, "%s of a send that was not admitted", event);
+    if (send->end != END_NONE)
+        world_fail(world, "%s of a send that had ended", event);
+    return send;
+}
+
+static void admitted(struct world *world, const struct send_admitted *ev)
+{
+    struct send_fact *send = send_of(world, ev->send, "SendAdmitted");
+
+    if (send->is_admitted)
+        world_fail(world, "a send is admitted twice");
+    send->is_admitted = true;
+}
+
+static void planned(struct world *world, const struct send_planned *ev)
+{
+    struct send_fact *send = live(world, ev->send, "SendPlanned");
+
+    if (ev->n != send->n + 1)
+        world_fail(world, "attempt %d is planned after attempt %d", ev->n, send->n);
+    send->n = ev->n;
+    attempt_of(world, send, ev->n)->is_planned = true;
+    world->checks->counts[SIM_PLANNED]++;
+}
+
+static void finish(struct world *world, struct th_id id, enum end end, struct th_str reason,
+                   bool is_reached, const char *event)
+{
+    struct send_fact *send = live(world, id, event);
+
+    send->end = end;
+    send->is_reached = is_reached;
+    (void)snprintf(send->reason, sizeof send->reason, "%.*s", TH_ARG(reason));
+}
+
+static void noted(struct world *world, const struct send_noted *ev)
+{
+    if (ev->standing == SEND_STANDING_ACCEPTED && ev->due_at_us == 0)
+        finish(world, ev->send, END_ACCEPTED, ev->reason, false, "SendNoted");
+    else
+        live(world, ev->send, "SendNoted");
+}
+
+static void started(struct world *world, const struct attempt_started *ev)
+{
+    struct send_fact *send = send_of(world, ev->send, "AttemptStarted");
+    struct attempt_fact *attempt = attempt_of(world, send, ev->n);
+
+    world->checks->counts[SIM_STARTED]++;
+    if (!attempt->is_planned)
+        world_fail(world, "attempt %d is started, and was not planned", ev->n);
+    if (attempt->is_started)
+        world_fail(world, "attempt %d is started twice", ev->n);
+    if (attempt->is_returned)
+        world_fail(world, "attempt %d is started, and had been handed back", ev->n);
+    attempt->is_started = true;
+    if (ev->campaign.is_set)
+        world->checks->campaigns[campaign_of(world, ev->campaign.value)].was_started[ev->slot] =
+            true;
+}
+
+static void returned(struct world *world, const struct attempt_returned *ev)
+{
+    struct send_fact *send = send_of(world, ev->send, "AttemptReturned");
+    struct attempt_fact *attempt = attempt_of(world, send, ev->n);
+
+    world->checks->counts[SIM_RETURNED]++;
+    if (th_str_eq(ev->reason, TH_STR("late")))
+        world->checks->counts[SIM_RETURNED_LATE]++;
+    if (attempt->is_started)
+        world_fail(world, "attempt %d is handed back, and had been started", ev->n);
+    if (attempt->is_returned)
+        world_fail(world, "attempt %d is handed back twice", ev->n);
+    attempt->is_returned = true;
+}
+
+/* What is said not to have been executed must not be in the ledger, nor come there. */
+static void not_executed(struct world *world, struct th_id id, int32_t n, const char *why)
+{
+    struct attempt_fact *attempt = attempt_of(world, send_of(world, id, "an outcome"), n);
+
+    attempt->is_not_executed = true;
+    if (attempt->line != NO_LINE)
+        world_fail(world,
+                   "attempt %d is said not to have been executed (%s), and the ledger has it", n,
+                   why);
+}
+
+static void outcome(struct world *world, struct th_id send, int32_t n, enum attempt_outcome outcome,
+                    const char *why)
+{
+    struct checks *checks = world->checks;
+
+    if (!attempt_of(world, send_of(world, send, "an outcome"), n)->is_started)
+        world_fail(world, "an outcome of attempt %d, which was not started", n);
+    switch (outcome) {
+    case ATTEMPT_OUTCOME_NOT_SENT:
+        checks->counts[SIM_NOT_SENT]++;
+        not_executed(world, send, n, why);
+        break;
+    case ATTEMPT_OUTCOME_REJECTED:
+    case ATTEMPT_OUTCOME_THROTTLED:
+    case ATTEMPT_OUTCOME_NOT_EXECUTED:
+        not_executed(world, send, n, why);
+        break;
+    case ATTEMPT_OUTCOME_UNKNOWN:
+        checks->counts[SIM_UNKNOWN]++;
+        break;
+    case ATTEMPT_OUTCOME_ACCEPTED:
+    case ATTEMPT_OUTCOME_IN_DOUBT:
+        break;
+    }
+}
+
+/* Of dispatch: what this slot may start from now on. */
+static void control_applied(struct world *world, const struct control_applied *ev)
+{
+    struct campaign_fact *campaign = &world->checks->campaigns[campaign_of(world, ev->campaign)];
+
+    if (ev->state == CONTROL_STATE_RUNNING) {
+        campaign->was_let[ev->slot] = true;
+        campaign->is_forbidden[ev->slot] = false;
+        campaign->may_start[ev->slot] = true;
+    } else {
+        campaign->is_forbidden[ev->slot] = true;
+        campaign->may_start[ev->slot] = false;
+    }
+}
+
+static void take_attempts(struct world *world, const struct event *event)
+{
+    const struct attempt_resolved *resolved = &event->as.attempt_resolved;
+
+    switch (
+        (int)event->type) { /* reports and prices say nothing that must be held against others */
+    case EVENT_ATTEMPT_STARTED:
+        started(world, &event->as.attempt_started);
+        break;
+    case EVENT_ATTEMPT_RETURNED:
+        returned(world, &event->as.attempt_returned);
+        break;
+    case EVENT_ATTEMPT_RESULT:
+        outcome(world, event->as.attempt_result.send, event->as.attempt_result.n,
+                event->as.attempt_result.outcome, "its result");
+        break;
+    case EVENT_ATTEMPT_RESOLVED:
+        world->checks->counts[SIM_BY_JOURNAL] += resolved->how == RESOLVED_HOW_JOURNAL;
+        outcome(world, resolved->send, resolved->n, resolved->outcome,
+                resolved_how_name(resolved->how));
+        break;
+    case EVENT_ATTEMPT_REPORTED:
+        attempt_of(world, send_of(world, event->as.attempt_reported.send, "AttemptReported"),
+                   event->as.attempt_reported.n)
+            ->is_reported = true;
+        break;
+    case EVENT_CONTROL_APPLIED:
+        control_applied(world, &event->as.control_applied);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_sends(struct world *world, const struct event *event)
+{
+    switch ((int)event->type) { /* what retry applied is its own affair */
+    case EVENT_SEND_ADMITTED:
+        admitted(world, &event->as.send_admitted);
+        break;
+    case EVENT_SEND_PLANNED:
+        planned(world, &event->as.send_planned);
+        break;
+    case EVENT_RETRY_SCHEDULED:
+        live(world, event->as.retry_scheduled.send, "RetryScheduled");
+        break;
+    case EVENT_SEND_NOTED:
+        noted(world, &event->as.send_noted);
+        break;
+    case EVENT_SEND_SUPPRESSED:
+        finish(world, event->as.send_suppressed.send, END_SUPPRESSED,
+               event->as.send_suppressed.reason, false, "SendSuppressed");
+        break;
+    case EVENT_SEND_ENDED:
+        finish(world, event->as.send_ended.send, END_ENDED, event->as.send_ended.reason,
+               event->as.send_ended.is_reached, "SendEnded");
+        break;
+    default:
+        break;
+    }
+}
+
+static void take(struct world *world, const struct log_record *record, const struct event *event)
+{
+    tell_event(world, record, event);
+    switch (record->place.topic) {
+    case TOPIC_SEND_REQUESTS:
+        if (event->type == EVENT_SEND_REQUESTED)
+            requested(world, &event->as.send_requested);
+        return;
+    case TOPIC_CAMPAIGN_EVENTS:
+        if (event->type == EVENT_CAMPAIGN_RELEASED)
+            suppressed_rows(world, &event->as.campaign_released);
+        return;
+    case TOPIC_SEND_EVENTS:
+        take_sends(world, event);
+        return;
+    case TOPIC_DISPATCH_ATTEMPTS:
+        take_attempts(world, event);
+        return;
+    case TOPIC_DEAD_LETTERS:
+        world_fail(world, "a dead letter: %.*s", TH_ARG(event->as.dead_letter.detail));
+    case TOPIC_CAMPAIGN_COMMANDS:
+    case TOPIC_CAMPAIGN_AUDIENCE:
+    case TOPIC_CAMPAIGN_PROGRESS:
+    case TOPIC_DISPATCH_REQUESTS:
+    case TOPIC_SEND_OUTCOMES:
+    case TOPIC_PROVIDER_CALLBACKS:
+    case TOPIC_CONFIG:
+    case TOPIC_CONSENT_EVENTS:
+    case TOPIC_CAMPAIGN_CONTROL:
+    case TOPIC_LANE_HEALTH:
+        return;
+    }
+}
+
+/* --- a step
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void read_new(struct world *world)
+{
+    struct checks *checks = world->checks;
+    struct log_records records;
+    struct th_err err = {0};
+    struct event event;
+
+    do {
+        th_arena_reset(&checks->arena);
+        records = (struct log_records){0};
+        if (th_log_reader_read(checks->reader, READ_BYTES, &checks->arena, &records, &err) != TH_OK)
+            world_fail(world, "reading: %s", err.text);
+        for (size_t i = 0; i < records.n; i++) {
+            struct log_place place = records.at[i].place;
+            if (place.offset != checks->offsets[place.topic][place.part]++)
+                world_fail(world, "%s/%d: a gap before offset %" PRId64, topic_name(place.topic),
+                           place.part, place.offset);
+            if (event_decode(records.at[i].value, &checks->arena, &event, &err) != TH_OK)
+                world_fail(world, "%s", err.text);
+            take(world, &records.at[i], &event);
+        }
+    } while (records.n > 0);
+}
+
+/* One transaction may hold starts decided before the pause that it applies; a step may hold
+ * several. So a start is held against what held before the step. */
+void checks_step(struct world *world)
+{
+    struct checks *checks = world->checks;
+    bool could_start[SIM_CAMPAIGNS_MAX][SIM_SLOTS];
+
+    for (int i = 0; i < SIM_CAMPAIGNS_MAX; i++)
+        for (int slot = 0; slot < SIM_SLOTS; slot++) {
+            could_start[i][slot] = checks->campaigns[i].may_start[slot];
+            checks->campaigns[i].was_started[slot] = checks->campaigns[i].was_let[slot] = false;
+        }
+    if (world->down & MEMORY_DOWN_READ)
+        memory_log_set_down(world->log, world->down & ~(unsigned)MEMORY_DOWN_READ);
+    read_new(world);
+    if (world->down)
+        memory_log_set_down(world->log, world->down);
+    for (int i = 0; i < world->options.campaigns_n; i++)
+        for (int slot = 0; slot < SIM_SLOTS; slot++)
+            if (checks->campaigns[i].was_started[slot] && !could_start[i][slot] &&
+                !checks->campaigns[i].was_let[slot])
+                world_fail(world,
+                           "dispatch slot %d starts an attempt of campaign %d, which it applied a "
+                           "pause or the end of",
+                           slot, i);
+}
+
+/* --- the ledger
+ * --------------------------------------------------------------------------------------------- */
+
+static void check_pace(struct world *world, int i)
+{
+    struct campaign_fact *campaign = &world->checks->campaigns[i];
+    int pace = world->options.campaigns[i].pace_per_min;
+
+    if (campaign->executed_n == campaign->executed_cap) {
+        campaign->executed_cap = campaign->executed_cap ? 2 * campaign->executed_cap : 64;
+        campaign->executed_us = reallocarray(campaign->executed_us, campaign->executed_cap,
+                                             sizeof *campaign->executed_us);
+        assert(campaign->executed_us);
+    }
+    campaign->executed_us[campaign->executed_n++] = world_now(world);
+    if (pace == 0 || campaign->executed_n <= (size_t)pace)
+        return;
+    if (campaign->executed_us[campaign->executed_n - 1 - (size_t)pace] >
+        world_now(world) - MINUTE_US)
+        world_fail(world, "campaign %d: more than %d calls in a minute", i, pace);
+}
+
+static void check_once(struct world *world, struct send_fact *send, int32_t n)
+{
+    for (int32_t k = 1; k <= send->attempts_cap; k++) {
+        const struct attempt_fact *other = &send->attempts[k - 1];
+        if (other->line == NO_LINE)
+            continue;
+        const struct execution *before = &world->checks->ledger[other->line];
+        if (k == n)
+            world_fail(world, "%s is called twice by attempt %d", before->phone, n);
+        if (!before->is_negative || !before->is_transient || !before->is_told || !before->is_call)
+            world_fail(world, "%s is called by attempt %d although attempt %d reached the provider",
+                       before->phone, n, k);
+    }
+}
+
+static void check_number(struct world *world, const struct execution *execution)
+{
+    const struct checks *checks = world->checks;
+
+    if (execution->campaign < 0 || world->options.campaigns[execution->campaign].allow_duplicates)
+        return;
+    for (size_t i = 0; i < checks->ledger_n; i++)
+        if (checks->ledger[i].campaign == execution->campaign &&
+            strcmp(checks->ledger[i].phone, execution->phone) == 0 &&
+            !th_id_eq(checks->ledger[i].attempt.send, execution->attempt.send))
+            world_fail(world, "%s is called by two sends of one campaign", execution->phone);
+}
+
+int64_t checks_executed(struct world *world, const struct execution *execution)
+{
+    struct checks *checks = world->checks;
+    struct send_fact *send = send_of(world, execution->attempt.send, "an execution");
+    struct attempt_fact *attempt = attempt_of(world, send, execution->attempt.n);
+
+    world_say(world, "provider executes %s, attempt %d: message %zu, will be %s", execution->phone,
+              execution->attempt.n, checks->ledger_n,
+              execution->is_negative ? "not reached" : "reached");
+    if (!attempt->is_started)
+        world_fail(world, "%s is called without a durable AttemptStarted", execution->phone);
+    if (attempt->is_not_executed)
+        world_fail(world, "%s is called by attempt %d, which was said not to be executed",
+                   execution->phone, execution->attempt.n);
+    check_once(world, send, execution->attempt.n);
+    check_number(world, execution);
+    if (checks->ledger_n == checks->ledger_cap) {
+        checks->ledger_cap = checks->ledger_cap ? 2 * checks->ledger_cap : 128;
+        checks->ledger = reallocarray(checks->ledger, checks->ledger_cap, sizeof *checks->ledger);
+        assert(checks->ledger);
+    }
+    checks->ledger[checks->ledger_n] = *execution;
+    attempt->line = (int64_t)checks->ledger_n;
+    if (execution->campaign >= 0)
+        check_pace(world, execution->campaign);
+    return (int64_t)checks->ledger_n++;
+}
+
+void checks_told(struct world *world, int64_t number)
+{
+    world->checks->ledger[number].is_told = true;
+}
+
+const struct execution *checks_ledger(const struct world *world, size_t *out_n)
+{
+    *out_n = world->checks->ledger_n;
+    return world->checks->ledger;
+}
+
+/* --- the end
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_in_doubt(const struct send_fact *send)
+{
+    return send->end == END_ENDED && strcmp(send->reason, "in_doubt") == 0;
+}
+
+/* The log says accepted exactly if the ledger has it. */
+static void check_send_end(struct world *world, const struct send_fact *send)
+{
+    const struct execution *last = NULL;
+
+    if (!send->is_admitted || send->end == END_NONE)
+        world_fail(world, "a send of campaign %d (recipient %d) has no end", send->campaign,
+                   send->ordinal);
+    for (int32_t k = 1; k <= send->attempts_cap; k++)
+        if (send->attempts[k - 1].line != NO_LINE)
+            last = &world->checks->ledger[send->attempts[k - 1].line];
+    bool is_last = last && last->attempt.n == send->n;
+    if (send->end == END_ACCEPTED || send->is_reached) {
+        if (!is_last)
+            world_fail(world,
+                       "recipient %d of campaign %d is accepted; the ledger does not have "
+                       "attempt %d",
+                       send->ordinal, send->campaign, send->n);
+        return;
+    }
+    if (is_in_doubt(send)) {
+        if (is_last && world->options.odds.callback_lost == 0 &&
+            !send->attempts[send->n - 1].is_reported)
+            world_fail(world, "recipient %d of campaign %d is in doubt although the provider told",
+                       send->ordinal, send->campaign);
+        return;
+    }
+    if (last && !(last->is_negative && last->is_told))
+        world_fail(world, "recipient %d of campaign %d ended '%s'; the ledger has attempt %d",
+                   send->ordinal, send->campaign, send->reason, last->attempt.n);
+}
+
+struct recount {
+    int64_t requested, duplicates, accepted, suppressed, ended;
+};
+
+static struct recount count_again(const struct world *world, int campaign)
+{
+    const struct checks *checks = world->checks;
+    struct recount c = {0};
+
+    for (int i = 0; i < people_n(world->people, campaign); i++) {
+        const struct row_fact *row = &checks->campaigns[campaign].rows[i];
+        c.duplicates += row->is_duplicate;
+        if (row->send < 0)
+            continue;
+        const struct send_fact *send = &checks->sends[row->send];
+        c.requested++;
+        c.accepted += send->end == END_ACCEPTED;
+        c.suppressed += send->end == END_SUPPRESSED;
+        c.ended += send->end == END_ENDED;
+    }
+    return c;
+}
+
+static void check_campaign_end(struct world *world, int campaign)
+{
+    struct recount c = count_again(world, campaign);
+    struct campaign_counts counts;
+
+    if (!world_look(world, campaign, &counts))
+        world_fail(world, "nobody knows campaign %d", campaign);
+    if (counts.requested != c.requested || counts.duplicates != c.duplicates ||
+        counts.accepted != c.accepted || counts.suppressed != c.suppressed ||
+        counts.ended != c.ended)
+        world_fail(world,
+                   "campaign %d miscounts: requested %lld/%lld duplicates %lld/%lld "
+                   "accepted %lld/%lld suppressed %lld/%lld ended %lld/%lld",
+                   campaign, (long long)counts.requested, (long long)c.requested,
+                   (long long)counts.duplicates, (long long)c.duplicates,
+                   (long long)counts.accepted, (long long)c.accepted, (long long)counts.suppressed,
+                   (long long)c.suppressed, (long long)counts.ended, (long long)c.ended);
+    if (counts.open || counts.asking || counts.unknown || counts.awaiting_report)
+        world_fail(world, "campaign %d has ended with %lld open, %lld asking, %lld unknown",
+                   campaign, (long long)counts.open, (long long)counts.asking,
+                   (long long)counts.unknown);
+    if (counts.phase == CAMPAIGN_COMPLETED &&
+        c.requested + c.duplicates != people_n(world->people, campaign))
+        world_fail(world, "campaign %d is completed and skipped %lld", campaign,
+                   (long long)(people_n(world->people, campaign) - c.requested - c.duplicates));
+}
+
+void checks_certificate(struct world *world, int campaign, struct sim_certificate *out)
+{
+    const struct checks *checks = world->checks;
+
+    *out = (struct sim_certificate){0};
+    for (int i = 0; i < people_n(world->people, campaign); i++) {
+        const struct row_fact *row = &checks->campaigns[campaign].rows[i];
+        const struct send_fact *send = row->send < 0 ? NULL : &checks->sends[row->send];
+        if (row->is_duplicate)
+            out->suppressed++;
+        else if (!send)
+            out->never_released++;
+        else if (is_in_doubt(send))
+            out->in_doubt++;
+        else if (send->is_reached)
+            out->reached++;
+        else if (send->end == END_ACCEPTED)
+            out->accepted++;
+        else if (send->end == END_SUPPRESSED)
+            out->suppressed++;
+        else
+            out->unreached++;
+    }
+}
+
+void checks_end(struct world *world)
+{
+    const struct checks *checks = world->checks;
+
+    for (size_t i = 0; i < checks->sends_n; i++)
+        check_send_end(world, &checks->sends[i]);
+    for (int i = 0; i < world->options.campaigns_n; i++)
+        check_campaign_end(world, i);
+}

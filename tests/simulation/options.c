@@ -1,0 +1,171 @@
+#include "tests/simulation/options.h"
+
+#include "common/clock.h"
+#include "tests/simulation/rng.h"
+
+#include <string.h>
+
+void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
+{
+    memset(out, 0, sizeof *out);
+    *out = (struct sim_options){
+        .seed = seed,
+        .tenants = 1,
+        .lanes_n = 1,
+        .lanes = {{.weight = 1}},
+        .campaigns_n = 1,
+        .campaigns = {{.audience = n, .part_rows = 50, .attempts_max = 4}},
+        .processes = 1,
+        .way_max_us = 5 * TH_US_PER_MS,
+        .latency_max_us = 20 * TH_US_PER_MS,
+        .callback_max_us = 200 * TH_US_PER_MS,
+        .callback_window_us = 60 * TH_US_PER_SEC,
+        .report_wait_us = 5 * TH_US_PER_SEC,
+        .poll_us = 5 * TH_US_PER_MS,
+        .look_ahead = 1000,
+        .lane_plans = 4096,
+        .snapshot_bytes_min = 1 << 20,
+    };
+}
+
+/* Often none, sometimes some, rarely many. */
+static int some(struct rng *rng, int most)
+{
+    switch (rng_below(rng, 4)) {
+    case 0:
+    case 1:
+        return 0;
+    case 2:
+        return (int)rng_below(rng, most / 4 + 1);
+    default:
+        return (int)rng_below(rng, most + 1);
+    }
+}
+
+static void draw_lanes(struct rng *rng, struct sim_options *out)
+{
+    out->tenants = rng_permille(rng, 300) ? 2 : 1;
+    out->lanes_n = (int)rng_between(rng, out->tenants, 3);
+    for (int i = 0; i < out->lanes_n; i++)
+        out->lanes[i] = (struct sim_lane){
+            .tenant = i % out->tenants,
+            .weight = (int)rng_between(rng, 1, 5),
+            .rate_per_s = rng_permille(rng, 400) ? (int)rng_between(rng, 5, 60) : 0,
+            .concurrency = rng_permille(rng, 300) ? (int)rng_between(rng, 1, 8) : 0,
+        };
+}
+
+static void draw_campaigns(struct rng *rng, struct sim_options *out)
+{
+    out->campaigns_n = rng_permille(rng, 300) ? 2 : 1;
+    for (int i = 0; i < out->campaigns_n; i++) {
+        int n = (int)(rng_permille(rng, 20) ? rng_between(rng, 200, 400) : rng_between(rng, 5, 45));
+        out->campaigns[i] = (struct sim_campaign){
+            .tenant = i % out->tenants,
+            .audience = n,
+            .part_rows = (int)rng_between(rng, 3, 50),
+            .pace_per_min = rng_permille(rng, 300) ? (int)rng_between(rng, 20, 400) : 0,
+            .is_call = rng_permille(rng, 500),
+            .allow_duplicates = rng_permille(rng, 300),
+            .attempts_max = (int)rng_between(rng, 1, 5),
+        };
+    }
+}
+
+static void draw_odds(struct rng *rng, struct sim_odds *odds)
+{
+    *odds = (struct sim_odds){
+        .abort = some(rng, 60),
+        .lost_committed = some(rng, 40),
+        .lost_aborted = some(rng, 40),
+        .hold = some(rng, 150),
+        .kill = some(rng, 300),
+        .freeze = some(rng, 150),
+        .fence = some(rng, 100),
+        .down = some(rng, 150),
+        .jump = some(rng, 60),
+        .reboot = some(rng, 20),
+        .connect_fails = some(rng, 60),
+        .throttled = some(rng, 120),
+        .error_before = some(rng, 50),
+        .error_after = some(rng, 50),
+        .dropped_before = some(rng, 50),
+        .dropped_after = some(rng, 50),
+        .account_refused = some(rng, 4),
+        .report_fails = some(rng, 300),
+        .report_transient = (int)rng_below(rng, 1001),
+        .callback_twice = some(rng, 300),
+        .callback_late = some(rng, 200),
+        .unavailable = some(rng, 100),
+        .journal_fails = some(rng, 20),
+        .invalid_number = some(rng, 200),
+    };
+}
+
+void sim_options_of_seed(uint64_t seed, struct sim_options *out)
+{
+    struct rng rng = {seed};
+
+    sim_options_quiet(seed, 0, out);
+    draw_lanes(&rng, out);
+    draw_campaigns(&rng, out);
+    draw_odds(&rng, &out->odds);
+    out->shared_numbers = some(&rng, 300);
+    out->api_sends = some(&rng, 12);
+    out->commands = some(&rng, 14);
+    out->processes = (int)((const int[]){1, 1, 3, 6}[rng_below(&rng, 4)]);
+    out->faults_us = rng_between(&rng, 1, 12) * TH_US_PER_SEC;
+    out->fault_every_us = rng_between(&rng, 20, 800) * TH_US_PER_MS;
+    out->way_max_us = rng_between(&rng, 1, 200) * TH_US_PER_MS;
+    out->latency_max_us = rng_between(&rng, 1, 400) * TH_US_PER_MS;
+    out->callback_max_us = rng_between(&rng, 1, 3000) * TH_US_PER_MS;
+    out->look_ahead = rng_permille(&rng, 500) ? 1000 : rng_between(&rng, 1, 20);
+    out->lane_plans = rng_permille(&rng, 500) ? 4096 : (int)rng_between(&rng, 2, 20);
+    out->snapshot_bytes_min =
+        rng_permille(&rng, 500) ? 1 << 20 : (int)rng_between(&rng, 500, 20000);
+    if (rng_permille(&rng, 250)) { /* callbacks may be lost only where nobody waits long for them */
+        out->odds.callback_lost = (int)rng_between(&rng, 1, 300);
+        out->callback_window_us = rng_between(&rng, 1, 8) * TH_US_PER_SEC;
+    }
+}
+
+static void print_odds(const struct sim_odds *o, FILE *to)
+{
+    fprintf(to,
+            "  commits: abort %d lost_committed %d lost_aborted %d hold %d\n"
+            "  faults: kill %d freeze %d fence %d down %d jump %d reboot %d\n"
+            "  provider: connect %d throttled %d 5xx_before %d 5xx_after %d dropped_before %d "
+            "dropped_after %d account %d report_fails %d transient %d\n"
+            "  callbacks: lost %d twice %d late %d; unavailable %d journal %d invalid %d\n",
+            o->abort, o->lost_committed, o->lost_aborted, o->hold, o->kill, o->freeze, o->fence,
+            o->down, o->jump, o->reboot, o->connect_fails, o->throttled, o->error_before,
+            o->error_after, o->dropped_before, o->dropped_after, o->account_refused,
+            o->report_fails, o->report_transient, o->callback_lost, o->callback_twice,
+            o->callback_late, o->unavailable, o->journal_fails, o->invalid_number);
+}
+
+void sim_options_print(const struct sim_options *o, FILE *to)
+{
+    fprintf(to, "seed %llu: %d tenants, %d processes, faults for %lld ms every %lld ms\n",
+            (unsigned long long)o->seed, o->tenants, o->processes, (long long)(o->faults_us / 1000),
+            (long long)(o->fault_every_us / 1000));
+    for (int i = 0; i < o->campaigns_n; i++)
+        fprintf(to, "  campaign %d: tenant %d, %d %s, parts of %d, pace %d, attempts %d%s\n", i,
+                o->campaigns[i].tenant, o->campaigns[i].audience,
+                o->campaigns[i].is_call ? "calls" : "messages", o->campaigns[i].part_rows,
+                o->campaigns[i].pace_per_min, o->campaigns[i].attempts_max,
+                o->campaigns[i].allow_duplicates ? ", duplicates allowed" : "");
+    for (int i = 0; i < o->lanes_n; i++)
+        fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d\n", i + 1,
+                o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,
+                o->lanes[i].concurrency);
+    fprintf(to,
+            "  api sends %d, commands %d, shared numbers %d, look-ahead %lld, lane plans %d, "
+            "snapshots from %d bytes\n"
+            "  way %lld ms, latency %lld ms, callbacks %lld ms, window %lld ms\n",
+            o->api_sends, o->commands, o->shared_numbers, (long long)o->look_ahead, o->lane_plans,
+            o->snapshot_bytes_min, (long long)(o->way_max_us / 1000),
+            (long long)(o->latency_max_us / 1000), (long long)(o->callback_max_us / 1000),
+            (long long)(o->callback_window_us / 1000));
+    print_odds(&o->odds, to);
+}

@@ -1,0 +1,82 @@
+/* options.h - what a run is made of: all of it follows from the seed, or is set by a scenario. */
+#ifndef TELEHUB_TESTS_SIMULATION_OPTIONS_H
+#define TELEHUB_TESTS_SIMULATION_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SIM_CAMPAIGNS_MAX 4
+#define SIM_LANES_MAX     4
+#define SIM_TENANTS_MAX   2
+
+struct sim_lane {
+    int tenant;
+    int weight;
+    int rate_per_s;
+    int concurrency;
+};
+
+struct sim_campaign {
+    int tenant;
+    int audience; /* recipients */
+    int part_rows;
+    int pace_per_min; /* 0: max */
+    bool is_call;
+    bool allow_duplicates;
+    int attempts_max;
+};
+
+/* Of 1,000, unless it says otherwise. */
+struct sim_odds {
+    /* of a commit */
+    int abort, lost_committed, lost_aborted, hold;
+    /* of a fault tick */
+    int kill, freeze, fence, down, jump, reboot;
+    /* of a request to the provider */
+    int connect_fails, throttled, error_before, error_after, dropped_before, dropped_after,
+        account_refused;
+    /* of a message that was executed: its report is negative, and then so often transient */
+    int report_fails, report_transient;
+    /* of a callback */
+    int callback_lost, callback_twice, callback_late;
+    /* of an immediate question */
+    int unavailable;
+    int journal_fails;
+    int invalid_number; /* of a recipient */
+};
+
+struct sim_options {
+    uint64_t seed;
+    int tenants;
+    int lanes_n;
+    struct sim_lane lanes[SIM_LANES_MAX];
+    int campaigns_n;
+    struct sim_campaign campaigns[SIM_CAMPAIGNS_MAX];
+    int shared_numbers; /* of 1,000 recipients: have the number of another */
+    int api_sends;
+    int commands;      /* pause, resume, cancel, stop, opt-out */
+    int processes;     /* 1: all roles in one; 3: a process each; 6: a process for each slot */
+    int64_t faults_us; /* for so long things go wrong; 0: never */
+    int64_t fault_every_us;
+    int64_t way_max_us;     /* a request's way to the provider */
+    int64_t latency_max_us; /* and its answer */
+    int64_t callback_max_us;
+    int64_t callback_window_us;
+    int64_t report_wait_us;
+    int64_t poll_us;
+    int64_t look_ahead;
+    int lane_plans; /* most unsettled plans of a lane without a rate */
+    int snapshot_bytes_min;
+    struct sim_odds odds;
+};
+
+/* What the seed says. */
+void sim_options_of_seed(uint64_t seed, struct sim_options *out);
+
+/* Nothing goes wrong, one tenant, one lane, one campaign of n. */
+void sim_options_quiet(uint64_t seed, int n, struct sim_options *out);
+
+void sim_options_print(const struct sim_options *options, FILE *to);
+
+#endif

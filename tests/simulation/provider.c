@@ -1,0 +1,317 @@
+#include "tests/simulation/provider.h"
+
+#include "tests/simulation/caller.h"
+#include "tests/simulation/checks.h"
+#include "tests/simulation/wire.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum fate {
+    FATE_ACCEPTED,
+    FATE_INVALID,
+    FATE_THROTTLED,
+    FATE_ACCOUNT_REFUSED,
+    FATE_ERROR_BEFORE,
+    FATE_ERROR_AFTER,
+    FATE_DROPPED_BEFORE,
+    FATE_DROPPED_AFTER,
+};
+
+struct message {
+    struct sim_request request;
+    enum fate fate;
+    bool is_lost; /* on its way, with its sender */
+    bool has_arrived;
+    bool is_executed;
+    int64_t number;
+    enum provider_status now; /* as a look-up tells */
+    enum provider_status last;
+    enum provider_class last_class;
+    int64_t final_at_us;
+};
+
+struct callback {
+    size_t message;
+    enum provider_status status;
+};
+
+struct provider {
+    struct message *messages;
+    size_t messages_n, messages_cap;
+    struct callback *callbacks;
+    size_t callbacks_n, callbacks_cap;
+};
+
+struct provider *provider_new(void)
+{
+    struct provider *provider = calloc(1, sizeof *provider);
+
+    assert(provider);
+    return provider;
+}
+
+void provider_free(struct provider *provider)
+{
+    if (!provider)
+        return;
+    free(provider->messages);
+    free(provider->callbacks);
+    free(provider);
+}
+
+/* --- reports
+ * ------------------------------------------------------------------------------------------ */
+
+static enum provider_status final_status(struct world *world, bool is_call, bool is_negative)
+{
+    static const enum provider_status unreached[] = {PROVIDER_CALL_BUSY, PROVIDER_CALL_NO_ANSWER,
+                                                     PROVIDER_CALL_FAILED};
+
+    if (is_call)
+        return is_negative ? unreached[rng_below(&world->rng, TH_LEN(unreached))]
+                           : PROVIDER_CALL_COMPLETED;
+    return is_negative ? PROVIDER_SMS_UNDELIVERED : PROVIDER_SMS_DELIVERED;
+}
+
+static void call_back(struct world *world, int64_t arg)
+{
+    struct provider *provider = world->provider;
+    struct callback callback = provider->callbacks[arg];
+    struct message *m = &provider->messages[callback.message];
+    struct sim_report report = {callback.status, m->last_class, m->number};
+    struct event event = {
+        .type = EVENT_CALLBACK_RECEIVED,
+        .as.callback_received = {.meta = {.event_id = world_id(world),
+                                          .tenant = th_str(m->request.tenant),
+                                          .time_us = world_utc(world),
+                                          .actor = TH_STR("gateway")},
+                                 .lane = m->request.lane,
+                                 .send = m->request.attempt.send,
+                                 .n = m->request.attempt.n,
+                                 .channel = m->request.is_call ? CHANNEL_CALL : CHANNEL_SMS,
+                                 .wire = TH_STR("sim")},
+    };
+    char key[32];
+
+    world_done(world);
+    th_arena_reset(&world->scratch);
+    event.as.callback_received.body.as.string = sim_wire_body(&report, &world->scratch);
+    (void)snprintf(key, sizeof key, "%s/lane%d", m->request.tenant, m->request.lane);
+    if (provider_status_is_final(callback.status))
+        checks_told(world, m->number);
+    world_say(world, "provider calls back: message %lld is %s", (long long)m->number,
+              provider_status_text(callback.status));
+    world_append(world, TOPIC_PROVIDER_CALLBACKS, m->request.lane % SIM_PARTITIONS, th_str(key),
+                 &event);
+}
+
+static void plan_callback(struct world *world, size_t message, enum provider_status status,
+                          int64_t delay_us)
+{
+    struct provider *provider = world->provider;
+
+    if (provider->callbacks_n == provider->callbacks_cap) {
+        provider->callbacks_cap = provider->callbacks_cap ? 2 * provider->callbacks_cap : 256;
+        provider->callbacks =
+            reallocarray(provider->callbacks, provider->callbacks_cap, sizeof *provider->callbacks);
+        assert(provider->callbacks);
+    }
+    provider->callbacks[provider->callbacks_n] = (struct callback){message, status};
+    world_after_counted(world, delay_us, call_back, (int64_t)provider->callbacks_n++);
+}
+
+/* Chance decides whether and when each report comes, so that they overtake each other. */
+static void plan_callbacks(struct world *world, size_t message)
+{
+    struct message *m = &world->provider->messages[message];
+    const struct sim_odds *odds = &world->options.odds;
+    enum provider_status way[] = {
+        m->request.is_call ? PROVIDER_CALL_INITIATED : PROVIDER_SMS_QUEUED,
+        m->request.is_call ? PROVIDER_CALL_RINGING : PROVIDER_SMS_SENT, m->last};
+
+    for (size_t i = 0; i < TH_LEN(way); i++) {
+        int64_t delay = rng_below(&world->rng, world->options.callback_max_us);
+        if (rng_permille(&world->rng, odds->callback_late))
+            delay *= 5;
+        if (way[i] == m->last)
+            m->final_at_us = world_now(world) + delay;
+        if (rng_permille(&world->rng, odds->callback_lost))
+            continue;
+        plan_callback(world, message, way[i], delay);
+        if (rng_permille(&world->rng, odds->callback_twice))
+            plan_callback(world, message, way[i],
+                          delay + rng_below(&world->rng, world->options.callback_max_us));
+    }
+}
+
+bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
+                   struct provider_report *out)
+{
+    for (size_t i = 0; i < world->provider->messages_n; i++) {
+        struct message *m = &world->provider->messages[i];
+        if (!m->is_executed || m->number != number)
+            continue;
+        bool is_over = world_now(world) >= m->final_at_us;
+        struct sim_report report = {is_over ? m->last : m->now, m->last_class, number};
+        if (sim_wire_report(&report, arena, out) != TH_OK)
+            return false;
+        if (is_over)
+            checks_told(world, number);
+        if (is_over && rng_permille(&world->rng, 500)) {
+            out->has_price = true;
+            out->price = (struct th_money){830000, "INR"};
+        }
+        return true;
+    }
+    return false;
+}
+
+/* --- requests
+ * ----------------------------------------------------------------------------------------- */
+
+static bool does_execute(enum fate fate)
+{
+    return fate == FATE_ACCEPTED || fate == FATE_ERROR_AFTER || fate == FATE_DROPPED_AFTER;
+}
+
+static void execute(struct world *world, size_t message)
+{
+    struct message *m = &world->provider->messages[message];
+    const struct sim_odds *odds = &world->options.odds;
+    struct execution execution = {.attempt = m->request.attempt,
+                                  .campaign = m->request.campaign,
+                                  .lane = m->request.lane,
+                                  .is_call = m->request.is_call,
+                                  .at_us = world_now(world)};
+
+    execution.is_negative = rng_permille(&world->rng, odds->report_fails);
+    execution.is_transient =
+        execution.is_negative && rng_permille(&world->rng, odds->report_transient);
+    memcpy(execution.phone, m->request.phone, sizeof execution.phone);
+    m->is_executed = true;
+    m->now = m->request.is_call ? PROVIDER_CALL_RINGING : PROVIDER_SMS_SENT;
+    m->last = final_status(world, m->request.is_call, execution.is_negative);
+    m->last_class = execution.is_transient ? PROVIDER_TRANSIENT : PROVIDER_PERMANENT;
+    m->number = checks_executed(world, &execution);
+    plan_callbacks(world, message);
+}
+
+static struct call_answer answer_of(struct world *world, const struct message *m)
+{
+    struct call_answer answer = {.retry_after_us = -1};
+
+    switch (m->fate) {
+    case FATE_ACCEPTED:
+        answer.result = PROVIDER_ACCEPTED;
+        answer.reason = "";
+        answer.http_status = 201;
+        answer.number = m->number;
+        break;
+    case FATE_INVALID:
+        answer.result = PROVIDER_REJECTED;
+        answer.error_class = PROVIDER_PERMANENT;
+        answer.reason = "invalid_number";
+        answer.http_status = 400;
+        break;
+    case FATE_THROTTLED:
+        answer.result = PROVIDER_THROTTLED;
+        answer.error_class = PROVIDER_TRANSIENT;
+        answer.reason = "throttled";
+        answer.http_status = 429;
+        if (rng_permille(&world->rng, 500))
+            answer.retry_after_us = rng_between(&world->rng, 0, 3) * TH_US_PER_SEC;
+        break;
+    case FATE_ACCOUNT_REFUSED:
+        answer.result = PROVIDER_REJECTED;
+        answer.error_class = PROVIDER_ACCOUNT;
+        answer.reason = "account_refused";
+        answer.http_status = 401;
+        answer.is_account_refused = true;
+        break;
+    case FATE_ERROR_BEFORE:
+    case FATE_ERROR_AFTER:
+        answer.result = PROVIDER_UNKNOWN;
+        answer.error_class = PROVIDER_TRANSIENT;
+        answer.reason = "server_error";
+        answer.http_status = 500;
+        break;
+    case FATE_DROPPED_BEFORE:
+    case FATE_DROPPED_AFTER:
+        answer.result = PROVIDER_UNKNOWN;
+        answer.error_class = PROVIDER_TRANSIENT;
+        answer.reason = "timeout";
+        break;
+    }
+    return answer;
+}
+
+static void answer(struct world *world, int64_t arg)
+{
+    const struct message *m = &world->provider->messages[arg];
+    struct call_answer a = answer_of(world, m);
+
+    world_done(world);
+    caller_answer(world, m->request.transfer, &a);
+}
+
+static void arrive(struct world *world, int64_t arg)
+{
+    struct message *m = &world->provider->messages[arg];
+    bool is_dropped = m->fate == FATE_DROPPED_BEFORE || m->fate == FATE_DROPPED_AFTER;
+
+    world_done(world);
+    m->has_arrived = true;
+    if (!m->is_lost && does_execute(m->fate))
+        execute(world, (size_t)arg);
+    world_after_counted(world,
+                        is_dropped ? CALL_TIMEOUT_US
+                                   : rng_below(&world->rng, world->options.latency_max_us + 1),
+                        answer, arg);
+}
+
+static enum fate draw_fate(struct world *world, const struct sim_request *request)
+{
+    const struct sim_odds *odds = &world->options.odds;
+    const struct {
+        int permille;
+        enum fate fate;
+    } fates[] = {
+        {odds->throttled, FATE_THROTTLED},           {odds->account_refused, FATE_ACCOUNT_REFUSED},
+        {odds->error_before, FATE_ERROR_BEFORE},     {odds->error_after, FATE_ERROR_AFTER},
+        {odds->dropped_before, FATE_DROPPED_BEFORE}, {odds->dropped_after, FATE_DROPPED_AFTER}};
+
+    for (size_t i = 0; world->has_faults && i < TH_LEN(fates); i++)
+        if (rng_permille(&world->rng, fates[i].permille))
+            return fates[i].fate;
+    return request->phone[4] == '1' ? FATE_INVALID : FATE_ACCEPTED;
+}
+
+void provider_take(struct world *world, const struct sim_request *request)
+{
+    struct provider *provider = world->provider;
+
+    if (provider->messages_n == provider->messages_cap) {
+        provider->messages_cap = provider->messages_cap ? 2 * provider->messages_cap : 256;
+        provider->messages =
+            reallocarray(provider->messages, provider->messages_cap, sizeof *provider->messages);
+        assert(provider->messages);
+    }
+    provider->messages[provider->messages_n] =
+        (struct message){.request = *request, .fate = draw_fate(world, request)};
+    world_after_counted(world, rng_below(&world->rng, world->options.way_max_us + 1), arrive,
+                        (int64_t)provider->messages_n++);
+}
+
+void provider_sender_died(struct world *world, int64_t transfer)
+{
+    struct provider *provider = world->provider;
+
+    for (size_t i = provider->messages_n; i-- > 0;)
+        if (provider->messages[i].request.transfer == transfer) {
+            if (!provider->messages[i].has_arrived)
+                provider->messages[i].is_lost = rng_permille(&world->rng, 300);
+            return;
+        }
+}

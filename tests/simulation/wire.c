@@ -1,0 +1,60 @@
+#include "tests/simulation/wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct th_str sim_wire_id(int64_t number, struct th_arena *arena)
+{
+    return th_arena_printf(arena, "SIM%06" PRId64, number);
+}
+
+struct th_str sim_wire_body(const struct sim_report *report, struct th_arena *arena)
+{
+    return th_arena_printf(arena, "%d %d %" PRId64, (int)report->status, (int)report->error_class,
+                           report->number);
+}
+
+enum th_code sim_wire_report(const struct sim_report *in, struct th_arena *arena,
+                             struct provider_report *out)
+{
+    bool is_final = provider_status_is_final(in->status);
+    bool is_positive = provider_status_is_positive(in->status);
+
+    *out = (struct provider_report){
+        .channel = in->status >= PROVIDER_CALL_INITIATED ? PROVIDER_CALL : PROVIDER_SMS,
+        .provider_id = sim_wire_id(in->number, arena),
+        .status = in->status,
+        .is_final = is_final,
+        .is_positive = is_positive,
+        .error_class = is_final && !is_positive ? in->error_class : PROVIDER_CLASS_NONE,
+        .reason = is_final && !is_positive ? TH_STR("not_reached") : TH_STR(""),
+        .sequence = -1,
+        .duration_s = -1,
+    };
+    return out->provider_id.p ? TH_OK : TH_NOMEM;
+}
+
+static enum th_code callback_parse(struct th_str body, struct th_arena *arena,
+                                   struct provider_report *out, struct th_err *err)
+{
+    struct th_str text = th_arena_printf(arena, "%.*s", TH_ARG(body));
+    int status;
+    int error_class;
+    int64_t number;
+
+    if (!text.p)
+        return th_fail(err, TH_NOMEM, "a callback");
+    if (sscanf(text.p, "%d %d %" SCNd64, &status, &error_class, &number) != 3)
+        return th_fail(err, TH_MALFORMED, "no report");
+    struct sim_report report = {(enum provider_status)status, (enum provider_class)error_class,
+                                number};
+    return sim_wire_report(&report, arena, out);
+}
+
+const struct provider_ops sim_wire = {
+    .name = "sim",
+    .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
+             .max_batch = 1,
+             .reconciliation = PROVIDER_CALLBACK},
+    .callback_parse = callback_parse,
+};
