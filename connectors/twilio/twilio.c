@@ -17,6 +17,7 @@ const struct provider_ops twilio_ops = {
             .has_polled_price = true,
             .has_recipient_lookup = true,
         },
+    .signature_header = "X-Twilio-Signature",
     .build = twilio_build,
     .parse = twilio_parse,
     .callback_verify = twilio_signature_verify,

@@ -1,0 +1,108 @@
+#include "connectors/gateway/connections.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+
+void connections_init(struct connections *all)
+{
+    *all = (struct connections){0};
+    pthread_mutex_init(&all->lock, NULL);
+}
+
+void connections_fini(struct connections *all)
+{
+    while (all->first) {
+        struct connection *one = all->first;
+        all->first = one->next;
+        free(one);
+    }
+    pthread_mutex_destroy(&all->lock);
+}
+
+struct connection *connections_add(struct connections *all, int fd, int64_t now_us)
+{
+    struct connection *one = calloc(1, sizeof *one);
+
+    if (!one)
+        return NULL;
+    one->fd = fd;
+    connection_enter(one, CONNECTION_HEADERS, now_us);
+    pthread_mutex_lock(&all->lock);
+    one->next = all->first;
+    if (one->next)
+        one->next->prev = one;
+    all->first = one;
+    all->count++;
+    pthread_mutex_unlock(&all->lock);
+    return one;
+}
+
+void connections_remove(struct connections *all, struct connection *one)
+{
+    if (!one)
+        return;
+    pthread_mutex_lock(&all->lock);
+    if (one->next)
+        one->next->prev = one->prev;
+    if (one->prev)
+        one->prev->next = one->next;
+    else
+        all->first = one->next;
+    all->count--;
+    pthread_mutex_unlock(&all->lock);
+    free(one);
+}
+
+void connection_enter(struct connection *one, enum connection_state state, int64_t now_us)
+{
+    if (!one)
+        return;
+    atomic_store(&one->since_us, now_us);
+    atomic_store(&one->body_bytes, 0);
+    atomic_store(&one->state, (int)state);
+}
+
+void connection_read(struct connection *one, size_t bytes)
+{
+    if (one)
+        atomic_fetch_add(&one->body_bytes, (int64_t)bytes);
+}
+
+bool connection_is_late(const struct connection *one, const struct connection_limits *limits,
+                        int64_t now_us)
+{
+    int64_t spent_us = now_us - atomic_load(&one->since_us);
+    int64_t bytes = atomic_load(&one->body_bytes);
+
+    switch ((enum connection_state)atomic_load(&one->state)) {
+    case CONNECTION_IDLE:
+        return spent_us > limits->idle_us;
+    case CONNECTION_HEADERS:
+        return spent_us > limits->header_us;
+    case CONNECTION_BODY:
+        return spent_us > limits->body_us ||
+               (spent_us > 2 * TH_US_PER_SEC &&
+                bytes < limits->body_bytes_per_s * (spent_us / TH_US_PER_SEC - 1));
+    case CONNECTION_ANSWERING:
+        return false;
+    }
+    return false;
+}
+
+unsigned connections_sweep(struct connections *all, const struct connection_limits *limits,
+                           int64_t now_us)
+{
+    unsigned late = 0;
+
+    pthread_mutex_lock(&all->lock);
+    for (struct connection *one = all->first; one; one = one->next)
+        if (connection_is_late(one, limits, now_us)) {
+            (void)shutdown(one->fd, SHUT_RDWR);
+            connection_enter(one, CONNECTION_ANSWERING, now_us); /* once is enough */
+            late++;
+        }
+    pthread_mutex_unlock(&all->lock);
+    return late;
+}

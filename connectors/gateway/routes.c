@@ -1,0 +1,122 @@
+#include "connectors/gateway/routes.h"
+
+#include "connectors/gateway/api.h"
+
+#define JSON_BODY_MAX ((size_t)1024 * 1024)
+#define CSV_BODY_MAX  ((size_t)400 * 1000) /* a part is one record of the log */
+#define FORM_BODY_MAX ((size_t)FORM_SIZE_MAX)
+
+const char *const route_methods[] = {"GET", "POST", "PUT", "DELETE", NULL};
+
+#define V1 "/api/v1"
+
+/* clang-format off */
+const struct route routes[] = {
+    {"POST",   V1 "/tenants",                    WHO_OPERATOR, KEY_REQUIRED, BODY_JSON, LANE_API, false, tenant_create},
+    {"GET",    V1 "/tenants",                    WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, true,  tenant_list},
+    {"POST",   V1 "/tenants/{tenant}/keys",      WHO_OPERATOR, KEY_REQUIRED, BODY_NONE, LANE_API, false, key_issue},
+    {"POST",   V1 "/providers",                  WHO_OPERATOR, KEY_REQUIRED, BODY_JSON, LANE_API, false, provider_add},
+    {"GET",    V1 "/providers",                  WHO_TENANT_OR_OPERATOR, KEY_NONE, BODY_NONE, LANE_API, true, provider_list},
+    {"POST",   V1 "/providers/{name}/enable",    WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, false, provider_enable},
+    {"POST",   V1 "/providers/{name}/disable",   WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, false, provider_disable},
+    {"POST",   V1 "/providers/{name}/check",     WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, false, provider_check_run},
+    {"POST",   V1 "/audiences",                  WHO_TENANT,   KEY_REQUIRED, BODY_JSON, LANE_API, true,  audience_create},
+    {"GET",    V1 "/audiences/{id}",             WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, audience_get},
+    {"PUT",    V1 "/audiences/{id}/parts/{n}",   WHO_TENANT,   KEY_NONE,     BODY_CSV,  LANE_API, false, audience_put_part},
+    {"POST",   V1 "/audiences/{id}/seal",        WHO_TENANT,   KEY_OPTIONAL, BODY_JSON, LANE_API, false, audience_seal},
+    {"POST",   V1 "/campaigns",                  WHO_TENANT,   KEY_REQUIRED, BODY_JSON, LANE_API, false, campaign_create},
+    {"GET",    V1 "/campaigns",                  WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_list},
+    {"GET",    V1 "/campaigns/{id}",             WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_get},
+    {"POST",   V1 "/campaigns/{id}/start",       WHO_TENANT,   KEY_REQUIRED, BODY_OPTIONAL_JSON, LANE_API, false, campaign_start},
+    {"POST",   V1 "/campaigns/{id}/pause",       WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, campaign_pause},
+    {"POST",   V1 "/campaigns/{id}/resume",      WHO_TENANT,   KEY_REQUIRED, BODY_NONE, LANE_API, false, campaign_resume},
+    {"POST",   V1 "/campaigns/{id}/cancel",      WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, campaign_cancel},
+    {"GET",    V1 "/campaigns/{id}/progress",    WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_progress},
+    {"GET",    V1 "/campaigns/{id}/certificate", WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_certificate},
+    {"GET",    V1 "/campaigns/{id}/recipients",  WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_recipients},
+    {"GET",    V1 "/commands/{id}",              WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, command_get},
+    {"POST",   V1 "/sends",                      WHO_TENANT,   KEY_REQUIRED, BODY_JSON, LANE_API, true,  send_create},
+    {"GET",    V1 "/sends/{id}",                 WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, send_get},
+    {"POST",   V1 "/opt-outs",                   WHO_TENANT,   KEY_OPTIONAL, BODY_JSON, LANE_API, false, opt_out},
+    {"DELETE", V1 "/opt-outs",                   WHO_TENANT,   KEY_OPTIONAL, BODY_JSON, LANE_API, false, opt_in},
+    {"GET",    V1 "/opt-outs",                   WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, opt_out_list},
+    {"POST",   V1 "/stop",                       WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, stop_set},
+    {"DELETE", V1 "/stop",                       WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, stop_release},
+    {"GET",    "/schemas/ids/{id}",              WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, true,  schema_show},
+    {"POST",   "/webhooks/{wire}/{token}",       WHO_PROVIDER, KEY_NONE,     BODY_FORM, LANE_CALLBACK, true, webhook_receive},
+    {"GET",    "/health",                        WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, false, health_all},
+    {"GET",    "/health/live",                   WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, true,  health_live},
+    {"GET",    "/health/ready",                  WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, false, health_ready},
+    {"GET",    "/metrics",                       WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, true,  metrics_show},
+    {.method = NULL},
+};
+/* clang-format on */
+
+size_t route_body_max(const struct route *route)
+{
+    switch (route->body) {
+    case BODY_NONE:
+    case BODY_OPTIONAL_JSON:
+    case BODY_JSON:
+        return JSON_BODY_MAX;
+    case BODY_CSV:
+        return CSV_BODY_MAX;
+    case BODY_FORM:
+        return FORM_BODY_MAX;
+    }
+    return 0;
+}
+
+/* Does path fit the pattern? Its "{…}" take one piece each, which is not empty. */
+static bool fits(struct th_str pattern, struct th_str path, struct th_str *out_params)
+{
+    size_t params = 0;
+
+    for (;;) {
+        struct th_str want;
+        struct th_str have;
+        bool more_want = th_str_cut(pattern, '/', &want, &pattern);
+        bool more_have = th_str_cut(path, '/', &have, &path);
+
+        if (more_want != more_have)
+            return false;
+        if (want.n && want.p[0] == '{') {
+            if (!have.n || params == REQUEST_PARAMS_MAX)
+                return false;
+            out_params[params++] = have;
+        } else if (!th_str_eq(want, have)) {
+            return false;
+        }
+        if (!more_want)
+            return true;
+    }
+}
+
+static unsigned method_bit(struct th_str method)
+{
+    for (unsigned i = 0; route_methods[i]; i++)
+        if (th_str_eq(method, th_str(route_methods[i])))
+            return 1U << i;
+    return 0;
+}
+
+enum route_found route_find(struct th_str method, struct th_str path,
+                            const struct route **out_route, struct th_str *out_params,
+                            unsigned *out_allow)
+{
+    struct th_str params[REQUEST_PARAMS_MAX] = {0};
+
+    *out_allow = 0;
+    for (const struct route *route = routes; route->method; route++) {
+        if (!fits(th_str(route->path), path, params))
+            continue;
+        *out_allow |= method_bit(th_str(route->method));
+        if (!th_str_eq(method, th_str(route->method)))
+            continue;
+        *out_route = route;
+        for (size_t i = 0; i < REQUEST_PARAMS_MAX; i++)
+            out_params[i] = params[i];
+        return ROUTE_FOUND;
+    }
+    return *out_allow ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
+}
