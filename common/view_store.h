@@ -96,16 +96,17 @@ struct view_generations_ops {
     enum th_code (*open)(struct view_generations *gens, int gen, struct view_store **out_store,
                          struct th_err *err);
 
-    /* Where a generation stands, over all partitions of a topic that it has folded. */
+    /* See a generation as it is at this moment, while it goes on; one at a time. thaw ends it. */
+    enum th_code (*freeze)(struct view_generations *gens, int gen, struct th_err *err);
+    void (*thaw)(struct view_generations *gens);
+
+    /* How far a generation (the frozen one: as it was frozen) is folded: topic, part and to; what
+     * is not listed, not at all. */
     enum th_code (*ends)(struct view_generations *gens, int gen, struct th_arena *arena,
                          struct view_step **out_steps, size_t *out_n, struct th_err *err);
 
-    /* Hold a generation still (others wait to write it) while it is compared; and let it go. */
-    enum th_code (*hold)(struct view_generations *gens, int gen, struct th_err *err);
-    void (*release)(struct view_generations *gens);
-
-    /* All rows and columns of both, table by table. differences has room for
-     * VIEW_DIFFERENCES_MAX. */
+    /* All rows and columns of a, which is frozen, and b, table by table. differences has room for
+     * VIEW_DIFFERENCES_MAX; its texts live in arena. */
     enum th_code (*compare)(struct view_generations *gens, int a, int b, struct th_arena *arena,
                             struct view_comparison out_tables[VIEW_TABLE_COUNT],
                             struct view_difference *differences, size_t *out_differences_n,

@@ -262,6 +262,30 @@ static enum th_code fold_records(struct materialize *m, const struct log_records
     return write_batch(m, records, err);
 }
 
+static bool is_within(const struct materialize *m, struct log_place place)
+{
+    for (size_t i = 0; i < m->config.until_n; i++) {
+        const struct view_step *until = &m->config.until[i];
+        if (until->topic == place.topic && until->part == place.part)
+            return place.offset < until->to;
+    }
+    return false;
+}
+
+/* Leave out what lies beyond the bounds; more of those partitions is not wanted. */
+static void bound(const struct materialize *m, struct log_records *records)
+{
+    size_t kept = 0;
+
+    if (!m->config.is_bounded)
+        return;
+    for (size_t i = 0; i < records->n; i++)
+        if (is_within(m, records->at[i].place))
+            records->at[kept++] = records->at[i];
+    records->n = kept;
+}
+
+/* *out_events_n: how many were read, folded or not. */
 static enum th_code fold_batch(struct materialize *m, size_t *out_events_n, struct th_err *err)
 {
     struct log_records records;
@@ -273,6 +297,7 @@ static enum th_code fold_batch(struct materialize *m, size_t *out_events_n, stru
     th_log_listener_clear(m->listener);
     TH_TRY(th_log_reader_read(m->reader, m->config.read_bytes, &m->records, &records, err));
     *out_events_n = records.n;
+    bound(m, &records);
     return records.n ? fold_records(m, &records, err) : TH_OK;
 }
 

@@ -38,6 +38,11 @@ struct materialize_config {
     int64_t poll_us;       /* 250,000: how often the log is looked at without a hint */
     int64_t retry_wait_us; /* 1,000,000: after a failure */
     size_t read_bytes;     /* MATERIALIZE_READ_BYTES */
+
+    /* Fold up to these places and no further; a partition that is not listed, not at all. */
+    bool is_bounded;
+    const struct view_step *until; /* topic, part and to */
+    size_t until_n;
 };
 
 TH_MUST_USE

@@ -1,0 +1,324 @@
+#include "connectors/postgres/view_store.h"
+
+#include <string.h>
+
+#include "connectors/postgres/view_sql.h"
+
+#define MONTHS_MAX 128
+#define MONTH_FIRST_MS                                                                             \
+    INT64_C(1577836800000)                   /* 2020; ids from elsewhere go to the default tables */
+#define MONTH_LAST_MS INT64_C(4102444800000) /* 2100 */
+
+/* A month whose tables are there. */
+struct month {
+    int64_t from_ms;
+    int64_t to_ms;
+};
+
+struct pg_view_store {
+    struct view_store store; /* first */
+    struct pg *pg;
+    int gen;
+    struct pg_params params;
+    struct view_sql sql[VIEW_TABLE_COUNT];
+    struct month months[MONTHS_MAX];
+    size_t months_n;
+};
+
+static struct pg_view_store *self_of(struct view_store *store)
+{
+    return (struct pg_view_store *)store;
+}
+
+/* --- progress ----------------------------------------------------------------------------------
+ */
+
+static const struct pg_statement sql_progress = {
+    "SELECT k.i, x.next_offset FROM unnest($1::int4[], $2::int4[]) WITH ORDINALITY AS k(t, p, i)"
+    " JOIN progress x ON x.topic = k.t AND x.log_part = k.p",
+};
+
+static enum th_code progress(struct view_store *store, struct view_step *steps, size_t n,
+                             struct th_err *err)
+{
+    struct pg_view_store *self = self_of(store);
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    pg_params_clear(&self->params);
+    pg_array_begin(&self->params, PG_INT4);
+    for (size_t i = 0; i < n; i++)
+        pg_item_int4(&self->params, (int32_t)steps[i].topic);
+    pg_array_begin(&self->params, PG_INT4);
+    for (size_t i = 0; i < n; i++)
+        pg_item_int4(&self->params, steps[i].part);
+    TH_TRY(pg_execute(self->pg, &sql_progress, &self->params, &result, err));
+    for (size_t i = 0; i < n; i++)
+        steps[i].from = steps[i].to = 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct pg_row row = pg_row(result, i);
+        int64_t which = pg_next_int8(&row);
+        int64_t next = pg_next_int8(&row);
+        TH_TRY(pg_row_end(&row, err));
+        if (which < 1 || (size_t)which > n)
+            return th_fail(err, TH_MALFORMED, "views: progress of a partition not asked for");
+        steps[which - 1].from = steps[which - 1].to = next;
+    }
+    return TH_OK;
+}
+
+/* --- loading -----------------------------------------------------------------------------------
+ */
+
+static void add_columns(struct pg_params *params, const struct view_table *table, size_t columns_n,
+                        struct view_entry *const *entries, size_t n)
+{
+    pg_params_clear(params);
+    for (size_t c = 0; c < columns_n; c++) {
+        view_sql_begin(params, &table->columns[c]);
+        for (size_t i = 0; i < n; i++)
+            view_sql_item(params, &table->columns[c], entries[i]->row);
+    }
+}
+
+static enum th_code load(struct view_store *store, enum view_table_id id,
+                         struct view_entry *const *entries, size_t n, struct th_arena *arena,
+                         struct th_err *err)
+{
+    struct pg_view_store *self = self_of(store);
+    const struct view_table *table = view_table(id);
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        entries[i]->is_found = false;
+    add_columns(&self->params, table, table->keys_n, entries, n);
+    TH_TRY(pg_execute(self->pg, &self->sql[id].load, &self->params, &result, err));
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct pg_row row = pg_row(result, i);
+        int64_t which = pg_next_int8(&row);
+        if (which < 1 || (size_t)which > n)
+            return th_fail(err, TH_MALFORMED, "views: a row of %s not asked for", table->name);
+        TH_TRY(view_sql_read(&row, table, arena, entries[which - 1]->row, err));
+        TH_TRY(pg_row_end(&row, err));
+        entries[which - 1]->is_found = true;
+    }
+    return TH_OK;
+}
+
+/* --- months ------------------------------------------------------------------------------------
+ */
+
+static const struct pg_statement sql_add_month = {
+    "SELECT (extract(epoch FROM date_trunc('month', $2::timestamptz, 'UTC')) * 1000)::int8,"
+    " (extract(epoch FROM date_trunc('month', date_trunc('month', $2::timestamptz, 'UTC')"
+    " + interval '32 days', 'UTC')) * 1000)::int8"
+    " FROM views.add_month($1::int4, $2::timestamptz)",
+};
+
+static bool has_month(const struct pg_view_store *self, int64_t ms)
+{
+    if (ms < MONTH_FIRST_MS || ms >= MONTH_LAST_MS)
+        return true;
+    for (size_t i = 0; i < self->months_n; i++)
+        if (ms >= self->months[i].from_ms && ms < self->months[i].to_ms)
+            return true;
+    return false;
+}
+
+static enum th_code add_month(struct pg_view_store *self, int64_t ms, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+    struct month month;
+
+    pg_params_clear(&self->params);
+    pg_add_int4(&self->params, self->gen);
+    pg_add_time_us(&self->params, ms * 1000);
+    TH_TRY(pg_execute(self->pg, &sql_add_month, &self->params, &result, err));
+    struct pg_row row = pg_row(result, 0);
+    month.from_ms = pg_next_int8(&row);
+    month.to_ms = pg_next_int8(&row);
+    TH_TRY(pg_row_end(&row, err));
+    if (self->months_n == MONTHS_MAX) /* forgetting costs a question later on, no more */
+        self->months_n = 0;
+    self->months[self->months_n++] = month;
+    return TH_OK;
+}
+
+/* The month of an id, and the next one, so that it is there before anybody needs it. */
+static enum th_code make_months(struct pg_view_store *self, const struct view_entries *entries,
+                                struct th_err *err)
+{
+    for (size_t i = 0; i < entries->n; i++) {
+        struct th_id id;
+        memcpy(&id, entries->at[i]->row, sizeof id); /* the key, which begins both structs */
+        if (has_month(self, th_id_ms(id)))
+            continue;
+        TH_TRY(add_month(self, th_id_ms(id), err));
+        int64_t next_ms = self->months[self->months_n - 1].to_ms;
+        if (!has_month(self, next_ms))
+            TH_TRY(add_month(self, next_ms, err));
+    }
+    return TH_OK;
+}
+
+/* --- writing -----------------------------------------------------------------------------------
+ */
+
+static const struct pg_statement sql_move_on = {
+    "SELECT views.move_on($1::int4, $2::int4[], $3::int4[], $4::int8[], $5::int8[])",
+};
+
+static enum th_code move_on(struct pg_view_store *self, const struct view_change *change,
+                            struct th_err *err)
+{
+    struct pg_params *params = &self->params;
+
+    pg_params_clear(params);
+    pg_add_int4(params, self->gen);
+    pg_array_begin(params, PG_INT4);
+    for (size_t i = 0; i < change->steps_n; i++)
+        pg_item_int4(params, (int32_t)change->steps[i].topic);
+    pg_array_begin(params, PG_INT4);
+    for (size_t i = 0; i < change->steps_n; i++)
+        pg_item_int4(params, change->steps[i].part);
+    pg_array_begin(params, PG_INT8);
+    for (size_t i = 0; i < change->steps_n; i++)
+        pg_item_int8(params, change->steps[i].from);
+    pg_array_begin(params, PG_INT8);
+    for (size_t i = 0; i < change->steps_n; i++)
+        pg_item_int8(params, change->steps[i].to);
+    return pg_execute(self->pg, &sql_move_on, params, NULL, err);
+}
+
+/* Entries with is_deleted as told, in front. */
+static size_t pick(const struct view_entries *entries, bool is_deleted, struct view_entry **out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < entries->n; i++)
+        if (entries->at[i]->is_changed && entries->at[i]->is_deleted == is_deleted)
+            out[n++] = entries->at[i];
+    return n;
+}
+
+static enum th_code write_table(struct pg_view_store *self, enum view_table_id id,
+                                const struct view_entries *entries, struct th_err *err)
+{
+    const struct view_table *table = view_table(id);
+    TH_AUTO(free) void *memory = calloc(entries->n + 1, sizeof(void *));
+    struct view_entry **picked = memory;
+
+    if (!picked)
+        return th_fail(err, TH_NOMEM, "rows of %s", table->name);
+    size_t n = pick(entries, false, picked);
+    if (n) {
+        add_columns(&self->params, table, table->columns_n, picked, n);
+        TH_TRY(pg_execute(self->pg, &self->sql[id].upsert, &self->params, NULL, err));
+    }
+    n = pick(entries, true, picked);
+    if (n) {
+        add_columns(&self->params, table, table->keys_n, picked, n);
+        TH_TRY(pg_execute(self->pg, &self->sql[id].remove, &self->params, NULL, err));
+    }
+    return TH_OK;
+}
+
+static enum th_code write_all(struct pg_view_store *self, const struct view_change *change,
+                              struct th_err *err)
+{
+    TH_TRY(pg_run(self->pg, "BEGIN", err));
+    TH_TRY(move_on(self, change, err));
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        if (change->tables[id].n)
+            TH_TRY(write_table(self, id, &change->tables[id], err));
+    return pg_run(self->pg, "COMMIT", err);
+}
+
+static enum th_code commit(struct view_store *store, const struct view_change *change,
+                           struct th_err *err)
+{
+    struct pg_view_store *self = self_of(store);
+
+    TH_TRY(make_months(self, &change->tables[VIEW_TABLE_SENDS], err));
+    TH_TRY(make_months(self, &change->tables[VIEW_TABLE_ATTEMPTS], err));
+    enum th_code code = write_all(self, change, err);
+    if (code != TH_OK && pg_is_alive(self->pg)) {
+        enum th_code undone = pg_run(self->pg, "ROLLBACK", NULL);
+        (void)undone; /* a connection on which that fails is not used again */
+    }
+    return code;
+}
+
+static void close_store(struct view_store *store)
+{
+    struct pg_view_store *self = self_of(store);
+
+    for (size_t i = 0; i < VIEW_TABLE_COUNT; i++)
+        view_sql_fini(&self->sql[i]);
+    pg_params_fini(&self->params);
+    pg_close(self->pg);
+    free(self);
+}
+
+/* --- opening -----------------------------------------------------------------------------------
+ */
+
+static const struct view_store_ops pg_ops = {
+    .progress = progress, .load = load, .commit = commit, .close = close_store};
+
+static const struct pg_statement sql_generation = {
+    "SELECT gen FROM views.generation WHERE gen = $1::int4 OR ($1::int4 = 0 AND state = 'current')",
+};
+
+static enum th_code find_generation(struct pg_view_store *self, int gen, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    pg_params_clear(&self->params);
+    pg_add_int4(&self->params, gen);
+    if (pg_execute(self->pg, &sql_generation, &self->params, &result, err) != TH_OK)
+        return th_wrap(err, "the views are not there: telehub upgrade");
+    if (PQntuples(result) == 0)
+        return th_fail(err, TH_NOT_FOUND, "no generation %d of the views", gen);
+    struct pg_row row = pg_row(result, 0);
+    self->gen = pg_next_int4(&row);
+    return pg_row_end(&row, err);
+}
+
+static enum th_code open_into(struct pg_view_store *self, const char *conninfo, int gen,
+                              struct th_err *err)
+{
+    struct pg_config config = {.conninfo = conninfo,
+                               .application_name = "telehub materialize",
+                               .is_generic_plan = true,
+                               .is_unsynced = true};
+
+    self->store.ops = &pg_ops;
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        if (view_sql_init(&self->sql[id], view_table(id)) != TH_OK)
+            return th_fail(err, TH_NOMEM, "the views' store");
+    TH_TRY(pg_open(&config, &self->pg, err));
+    TH_TRY(find_generation(self, gen, err));
+    return view_sql_enter(self->pg, self->gen, err);
+}
+
+enum th_code pg_view_store_open(const char *conninfo, int gen, struct view_store **out_store,
+                                struct th_err *err)
+{
+    struct pg_view_store *self = calloc(1, sizeof *self);
+
+    if (!self)
+        return th_fail(err, TH_NOMEM, "the views' store");
+    enum th_code code = open_into(self, conninfo, gen, err);
+    if (code != TH_OK) {
+        close_store(&self->store);
+        return code;
+    }
+    *out_store = &self->store;
+    return TH_OK;
+}
+
+enum th_code pg_view_store_open_current(void *conninfo, struct view_store **out_store,
+                                        struct th_err *err)
+{
+    return pg_view_store_open(conninfo, 0, out_store, err);
+}
