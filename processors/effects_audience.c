@@ -14,7 +14,7 @@ static void run(struct effects *effects, const struct effect *effect)
 {
     (void)effects;
     (void)effect;
-    assert(!"campaign and retry only read");
+    assert(effect_is_immediate(effect->type)); /* campaign and retry only read */
 }
 
 static bool poll(struct effects *effects, struct th_arena *arena, struct answer *out)

@@ -429,20 +429,20 @@ static bool own_texts(struct job *job)
 {
     struct effect_call *call = &job->as.call;
     struct effect_lookup *lookup = &job->as.lookup;
-    struct th_str *of_call[] = {&call->tenant, &call->to, &call->sender, &call->text, &call->lang};
-    struct th_str *of_lookup[] = {&lookup->provider_id, &lookup->to, &lookup->sender};
+    struct th_str *of_call[] = {&call->tenant, &call->to,   &call->sender,
+                                &call->text,   &call->lang, NULL};
+    struct th_str *of_lookup[] = {&lookup->provider_id, &lookup->to, &lookup->sender, NULL};
     struct th_str **views = job->type == EFFECT_CALL ? of_call : of_lookup;
-    size_t n = job->type == EFFECT_CALL ? TH_LEN(of_call) : TH_LEN(of_lookup);
     size_t size = 1;
     char *room;
 
-    for (size_t i = 0; i < n; i++)
-        size += views[i]->n;
+    for (struct th_str **view = views; *view; view++)
+        size += (*view)->n;
     room = job->text = malloc(size);
     if (!room)
         return false;
-    for (size_t i = 0; i < n; i++)
-        take_text(views[i], &room);
+    for (struct th_str **view = views; *view; view++)
+        take_text(*view, &room);
     return true;
 }
 
@@ -474,6 +474,7 @@ static void on_run(struct effects *effects, const struct effect *effect)
 {
     struct caller *caller = caller_of(effects);
 
+    assert(!effect_is_immediate(effect->type));
     switch (effect->type) {
     case EFFECT_CALL:
     case EFFECT_LOOKUP:
@@ -486,7 +487,6 @@ static void on_run(struct effects *effects, const struct effect *effect)
     case EFFECT_READ_PART:
     case EFFECT_READ_RECIPIENT:
     case EFFECT_ASK_JOURNAL:
-        assert(!"answered at once, or not dispatch's");
         break;
     }
 }

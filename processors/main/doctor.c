@@ -1,0 +1,278 @@
+#include "common/clock.h"
+#include "common/json_out.h"
+#include "connectors/postgres/migrate.h"
+#include "processors/main/installation.h"
+#include "processors/main/settings.h"
+#include "processors/main/tools.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#define DISK_WARN_PERCENT 85
+#define DISK_BAD_PERCENT  90
+#define FILES_MIN         8192
+#define CLOCK_SKEW_MAX_US TH_US_PER_SEC
+
+enum finding {
+    FINDING_FINE,
+    FINDING_WARN, /* works, but not as promised under load or after a crash */
+    FINDING_BAD,
+};
+
+struct report {
+    const struct cli *cli;
+    struct th_buf json;
+    int bad;
+    int n;
+};
+
+static void say(struct report *report, enum finding finding, const char *name, const char *fmt, ...)
+    TH_PRINTF(4, 5);
+
+static void say(struct report *report, enum finding finding, const char *name, const char *fmt, ...)
+{
+    static const char *const words[] = {"ok", "warning", "bad"};
+    struct th_json_out out = {&report->json, report->n > 0};
+    char text[TH_ERR_TEXT_MAX + 256];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    report->n++;
+    if (finding == FINDING_BAD)
+        report->bad++;
+    th_json_begin(&out, NULL);
+    th_json_put_text(&out, "check", name);
+    th_json_put_text(&out, "finding", words[finding]);
+    th_json_put_text(&out, "sentence", text);
+    th_json_end(&out);
+    if (!report->cli->is_json)
+        printf("%-8s %-22s %s\n", words[finding], name, text);
+}
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+static void check_disk(struct report *report)
+{
+    struct statvfs fs;
+
+    if (statvfs(report->cli->dir, &fs) != 0) {
+        say(report, FINDING_BAD, "disk", "%s: %s", report->cli->dir, strerror(errno));
+        return;
+    }
+    int used = fs.f_blocks == 0 ? 0 : (int)(100 - fs.f_bavail * 100 / fs.f_blocks);
+    long long free_mb = (long long)(fs.f_bavail * fs.f_frsize / UINT64_C(1048576));
+    say(report,
+        used > DISK_BAD_PERCENT    ? FINDING_BAD
+        : used > DISK_WARN_PERCENT ? FINDING_WARN
+                                   : FINDING_FINE,
+        "disk", "%d %% used, %lld MB free where %s lies%s", used, free_mb, report->cli->dir,
+        used > DISK_WARN_PERCENT ? ": make room, nothing is sent once the log cannot be written"
+                                 : "");
+}
+
+static void check_clock(struct report *report)
+{
+    struct timex state = {0};
+    int status = adjtimex(&state);
+    bool is_synced = status >= 0 && status != TIME_ERROR && !(state.status & STA_UNSYNC);
+
+    say(report, is_synced ? FINDING_FINE : FINDING_WARN, "clock",
+        is_synced ? "the kernel says that the clock is synchronised"
+                  : "nobody synchronises the clock: install systemd-timesyncd or chrony, since "
+                    "windows and prices go by it");
+}
+
+static void check_limits(struct report *report)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        say(report, FINDING_BAD, "open files", "%s", strerror(errno));
+        return;
+    }
+    say(report, files.rlim_max >= FILES_MIN ? FINDING_FINE : FINDING_WARN, "open files",
+        "at most %llu%s", (unsigned long long)files.rlim_max,
+        files.rlim_max >= FILES_MIN ? "" : ": raise the hard limit (ulimit -Hn) to 8192");
+}
+
+static void check_proc(struct report *report)
+{
+    bool is_there = access("/proc/self/stat", R_OK) == 0 &&
+                    access("/proc/sys/kernel/random/boot_id", R_OK) == 0;
+
+    say(report, is_there ? FINDING_FINE : FINDING_BAD, "/proc",
+        is_there ? "is mounted: send journals can be believed"
+                 : "is not mounted: mount it, dispatch does not start without it");
+}
+
+static void check_process(struct report *report)
+{
+    struct th_err err = {0};
+    int fd;
+
+    if (installation_lock(report->cli->dir, &fd, &err) == TH_OK) {
+        close(fd);
+        say(report, FINDING_WARN, "telehub run", "does not run in %s: ./deploy/up starts it",
+            report->cli->dir);
+    } else if (err.code == TH_CONFLICT) {
+        say(report, FINDING_FINE, "telehub run", "runs in %s", report->cli->dir);
+    } else {
+        say(report, FINDING_BAD, "telehub run", "%s", err.text);
+    }
+}
+
+/* --- the database ------------------------------------------------------------------------------
+ */
+
+static const struct pg_statement setting_sql = {
+    "SELECT pg_catalog.current_setting($1::text, true)"};
+static const struct pg_statement clock_sql = {
+    "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8"};
+
+static bool get_setting(struct pg *pg, const char *name, char *out, size_t size)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+    TH_AUTO(pg_result) PGresult *result = NULL;
+    struct th_err err = {0};
+
+    out[0] = '\0';
+    pg_add_bytes(&params, th_str(name));
+    if (pg_execute(pg, &setting_sql, &params, &result, &err) != TH_OK || PQntuples(result) != 1 ||
+        PQgetisnull(result, 0, 0))
+        return false;
+    snprintf(out, size, "%.*s", PQgetlength(result, 0, 0), PQgetvalue(result, 0, 0));
+    return true;
+}
+
+/* What the log's promises rest on, and what to do about each. */
+static const struct {
+    const char *name;
+    const char *wanted; /* NULL: anything but unwanted */
+    const char *unwanted;
+    enum finding finding;
+    const char *else_what;
+} settings[] = {
+    {"fsync", "on", NULL, FINDING_BAD, "an answered write may be lost: turn it on"},
+    {"full_page_writes", "on", NULL, FINDING_BAD, "a torn page destroys data: turn it on"},
+    {"synchronous_commit", NULL, "off", FINDING_BAD,
+     "a call may be made for an event that then vanishes: set it to on"},
+    {"data_checksums", "on", NULL, FINDING_WARN,
+     "damage on disk is not found: make the cluster with initdb --data-checksums"},
+    {"wal_compression", NULL, "off", FINDING_WARN, "the log writes more than it must: set lz4"},
+    {"jit", "off", NULL, FINDING_WARN, "compiling costs more than the short statements here"},
+    {"server_encoding", "UTF8", NULL, FINDING_BAD, "make the database with encoding UTF8"},
+};
+
+static void check_settings(struct report *report, struct pg *pg)
+{
+    char value[128];
+
+    for (size_t i = 0; i < TH_LEN(settings); i++) {
+        bool is_fine = get_setting(pg, settings[i].name, value, sizeof value) &&
+                       (settings[i].wanted ? strcmp(value, settings[i].wanted) == 0
+                                           : strcmp(value, settings[i].unwanted) != 0);
+
+        say(report, is_fine ? FINDING_FINE : settings[i].finding, settings[i].name, "is %s%s%s",
+            value[0] ? value : "not known", is_fine ? "" : ": ",
+            is_fine ? "" : settings[i].else_what);
+    }
+}
+
+static void check_database_clock(struct report *report, struct pg *pg)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+    struct th_err err = {0};
+
+    if (pg_execute(pg, &clock_sql, NULL, &result, &err) != TH_OK) {
+        say(report, FINDING_BAD, "database clock", "%s", err.text);
+        return;
+    }
+    struct pg_row row = pg_row(result, 0);
+    int64_t off_us = pg_next_int8(&row) - th_clock_realtime_us(&th_clock_real);
+    bool is_fine = off_us > -CLOCK_SKEW_MAX_US && off_us < CLOCK_SKEW_MAX_US;
+    say(report, is_fine ? FINDING_FINE : FINDING_WARN, "database clock",
+        "differs by %lld ms from this machine's%s", (long long)(off_us / 1000),
+        is_fine ? "" : ": synchronise both");
+}
+
+static void check_schema(struct report *report, struct pg *pg)
+{
+    struct th_err err = {0};
+
+    if (pg_migrate_check(pg, sql_migrations, &err) == TH_OK)
+        say(report, FINDING_FINE, "schema", "the database has exactly this binary's migrations");
+    else
+        say(report, FINDING_BAD, "schema", "%s", err.text);
+}
+
+static void check_log(struct report *report)
+{
+    TH_AUTO(th_log) struct th_log *log = NULL;
+    struct th_err err = {0};
+
+    if (tool_log(report->cli, &log, &err) == TH_OK)
+        say(report, FINDING_FINE, "log", "%s, %d partitions", th_log_id(log),
+            th_log_partitions(log, TOPIC_SEND_EVENTS));
+    else
+        say(report, FINDING_BAD, "log", "%s", err.text);
+}
+
+static void check_database(struct report *report, const char *conninfo)
+{
+    struct pg_config config = {.conninfo = conninfo, .application_name = "telehub doctor"};
+    TH_AUTO(pg) struct pg *pg = NULL;
+    struct th_err err = {0};
+
+    if (pg_open(&config, &pg, &err) != TH_OK) {
+        say(report, FINDING_BAD, "database", "%s: ./deploy/up starts the private one", err.text);
+        return;
+    }
+    say(report, FINDING_FINE, "database", "answers");
+    check_settings(report, pg);
+    check_database_clock(report, pg);
+    check_schema(report, pg);
+    check_log(report);
+}
+
+/* ------------------------------------------------------------------------------------------------
+ */
+
+static enum th_code doctor(struct cli *cli, struct th_err *err)
+{
+    TH_AUTO(th_conf) struct th_conf *conf = NULL;
+    struct report report = {.cli = cli};
+    char conninfo[TOOL_CONNINFO_MAX];
+    struct th_err why = {0};
+
+    check_disk(&report);
+    check_clock(&report);
+    check_limits(&report);
+    check_proc(&report);
+    check_process(&report);
+    if (tool_settings(cli, &conf, conninfo, &why) == TH_OK) {
+        say(&report, FINDING_FINE, "settings", "are understood");
+        check_database(&report, conninfo);
+    } else {
+        say(&report, FINDING_BAD, "settings", "%s", why.text);
+    }
+    if (cli->is_json)
+        printf("{\"ok\":%s,\"checks\":[%.*s]}\n", report.bad ? "false" : "true",
+               TH_ARG(th_buf_str(&report.json)));
+    th_buf_fini(&report.json);
+    return report.bad ? th_fail(err, TH_CONFLICT, "%d checks found what must be mended", report.bad)
+                      : TH_OK;
+}
+
+const struct cli_command tool_doctor_commands[] = {
+    {"doctor", "", 0, 0, "Look at everything that the promises rest on, and say what to do.",
+     "  telehub doctor\n  telehub doctor --json", NULL, doctor},
+    {0},
+};

@@ -1,0 +1,86 @@
+#include "common/eventlog/slot.h"
+#include "processors/main/installation.h"
+#include "processors/main/settings.h"
+#include "processors/main/tools.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct core_ops *const tool_cores[] = {&campaign_core, &retry_core, &dispatch_core, NULL};
+
+enum th_code tool_settings(const struct cli *cli, struct th_conf **out_conf,
+                           char out_conninfo[TOOL_CONNINFO_MAX], struct th_err *err)
+{
+    TH_TRY(settings_load(cli->dir, out_conf, err));
+    settings_database(*out_conf, cli->dir, out_conninfo, TOOL_CONNINFO_MAX);
+    return TH_OK;
+}
+
+enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_err *err)
+{
+    TH_AUTO(th_conf) struct th_conf *conf = NULL;
+    char conninfo[TOOL_CONNINFO_MAX];
+
+    TH_TRY(tool_settings(cli, &conf, conninfo, err));
+    struct pg_log_config config = settings_log(conf, conninfo);
+    config.is_guest = true;
+    return pg_log_open(&config, out_log, err);
+}
+
+/* A slot that finds records but no cursor refuses to open: so each gets its first one here. */
+static enum th_code begin_slots(const struct th_conf *conf, const char *conninfo,
+                                struct th_err *err)
+{
+    TH_AUTO(th_log) struct th_log *log = NULL;
+    struct pg_log_config config = settings_log(conf, conninfo);
+
+    TH_TRY(pg_log_open(&config, &log, err));
+    for (const struct core_ops *const *core = tool_cores; *core; core++)
+        TH_TRY(slot_init_cursors(log, *core, (int)th_conf_int(conf, "slots"), err));
+    return TH_OK;
+}
+
+static enum th_code upgrade_locked(const struct cli *cli, struct th_err *err)
+{
+    TH_AUTO(th_conf) struct th_conf *conf = NULL;
+    char conninfo[TOOL_CONNINFO_MAX];
+    char key[OPERATOR_KEY_SIZE];
+    int applied = 0;
+    bool is_new = true;
+
+    TH_TRY(tool_settings(cli, &conf, conninfo, err));
+    TH_TRY(pg_log_upgrade(conninfo, &applied, err));
+    enum th_code code = pg_log_create(conninfo, (int)th_conf_int(conf, "partitions"), err);
+    if (code == TH_CONFLICT)
+        is_new = false;
+    else if (code != TH_OK)
+        return code;
+    TH_TRY(begin_slots(conf, conninfo, err));
+    TH_TRY(installation_operator_key(cli->dir, key, err));
+    explicit_bzero(key, sizeof key);
+    if (cli->is_json)
+        printf("{\"migrations\":%d,\"log_created\":%s}\n", applied, is_new ? "true" : "false");
+    else
+        printf("%d migrations applied; the log %s\n", applied, is_new ? "is made" : "was there");
+    return TH_OK;
+}
+
+static enum th_code upgrade(struct cli *cli, struct th_err *err)
+{
+    int lock;
+
+    /* Beginning a slot takes it, and taking it ends whoever owns it. */
+    TH_TRY(installation_lock(cli->dir, &lock, err));
+    enum th_code code = upgrade_locked(cli, err);
+    close(lock);
+    return code;
+}
+
+const struct cli_command tool_upgrade_commands[] = {
+    {"upgrade", "", 0, 0,
+     "Bring the database to this binary's schema; make the log and the operator's key if there is "
+     "none.",
+     "  telehub upgrade", NULL, upgrade},
+    {0},
+};
