@@ -1,8 +1,11 @@
 #include "processors/materialize/rebuild.h"
 
+#include <pthread.h>
+
 #include "processors/materialize/materialize.h"
 
 #define PUBLISH_TRIES 100
+#define READ_BYTES    ((size_t)4 * 1024 * 1024) /* large batches: most sends are written once */
 
 /* Which generation a slot of its own writes. */
 struct target {
@@ -17,28 +20,92 @@ static enum th_code open_target(void *context, struct view_store **out_store, st
     return target->gens->ops->open(target->gens, target->gen, out_store, err);
 }
 
-static enum th_code open_folder(struct th_log *log, struct target *target,
-                                const struct view_step *until, size_t until_n,
-                                struct materialize **out, struct th_err *err)
-{
-    struct materialize_config config = {.log = log,
-                                        .open_store = open_target,
-                                        .context = target,
-                                        .is_bounded = until != NULL,
-                                        .until = until,
-                                        .until_n = until_n};
+/* One of the threads that share the partitions. */
+struct folder {
+    struct materialize *m;
+    pthread_t thread;
+    bool is_running;
+    enum th_code code;
+    struct th_err err;
+};
 
-    return materialize_new(&config, out, err);
+struct folders {
+    struct folder at[VIEW_REBUILD_THREADS];
+};
+
+static enum th_code open_folders(struct th_log *log, struct target *target,
+                                 const struct view_step *until, size_t until_n, struct folders *out,
+                                 struct th_err *err)
+{
+    *out = (struct folders){0};
+    for (int i = 0; i < VIEW_REBUILD_THREADS; i++) {
+        struct materialize_config config = {.log = log,
+                                            .open_store = open_target,
+                                            .context = target,
+                                            .slot = i,
+                                            .slots = VIEW_REBUILD_THREADS,
+                                            .read_bytes = READ_BYTES,
+                                            .is_bounded = until != NULL,
+                                            .until = until,
+                                            .until_n = until_n};
+        TH_TRY(materialize_new(&config, &out->at[i].m, err));
+    }
+    return TH_OK;
+}
+
+static void close_folders(struct folders *folders)
+{
+    for (int i = 0; i < VIEW_REBUILD_THREADS; i++)
+        materialize_free(folders->at[i].m);
+}
+
+static void *run_folder(void *arg)
+{
+    struct folder *folder = arg;
+
+    folder->code = materialize_drain(folder->m, &folder->err);
+    return NULL;
+}
+
+/* Each folds its partitions to their ends. */
+static enum th_code drain(struct folders *folders, struct th_err *err)
+{
+    enum th_code code = TH_OK;
+
+    for (int i = 0; i < VIEW_REBUILD_THREADS; i++) {
+        struct folder *folder = &folders->at[i];
+        folder->is_running = pthread_create(&folder->thread, NULL, run_folder, folder) == 0;
+        if (!folder->is_running)
+            run_folder(folder);
+    }
+    for (int i = 0; i < VIEW_REBUILD_THREADS; i++) {
+        struct folder *folder = &folders->at[i];
+        if (folder->is_running)
+            pthread_join(folder->thread, NULL);
+        if (folder->code != TH_OK)
+            code = th_fail(err, folder->code, "%s", folder->err.text);
+    }
+    return code;
+}
+
+static uint64_t folded(const struct folders *folders)
+{
+    uint64_t events = 0;
+
+    for (int i = 0; i < VIEW_REBUILD_THREADS; i++)
+        if (folders->at[i].m)
+            events += materialize_status(folders->at[i].m).events;
+    return events;
 }
 
 /* What came in meanwhile is folded until the new generation is level with the old one. */
-static enum th_code catch_up_and_publish(struct materialize *m, struct target *target,
+static enum th_code catch_up_and_publish(struct folders *folders, struct target *target,
                                          struct th_err *err)
 {
     enum th_code code = TH_CONFLICT;
 
     for (int tries = 0; code == TH_CONFLICT && tries < PUBLISH_TRIES; tries++) {
-        TH_TRY(materialize_drain(m, err));
+        TH_TRY(drain(folders, err));
         code = target->gens->ops->publish(target->gens, target->gen, err);
     }
     return code;
@@ -48,14 +115,15 @@ enum th_code view_rebuild(struct th_log *log, struct view_generations *gens, int
                           uint64_t *out_events, struct th_err *err)
 {
     struct target target = {.gens = gens};
-    struct materialize *m;
+    struct folders folders;
 
     TH_TRY(gens->ops->make(gens, &target.gen, err));
-    TH_TRY(open_folder(log, &target, NULL, 0, &m, err));
-    enum th_code code = catch_up_and_publish(m, &target, err);
+    enum th_code code = open_folders(log, &target, NULL, 0, &folders, err);
+    if (code == TH_OK)
+        code = catch_up_and_publish(&folders, &target, err);
     *out_gen = target.gen;
-    *out_events = materialize_status(m).events;
-    materialize_free(m);
+    *out_events = folded(&folders);
+    close_folders(&folders);
     return code;
 }
 
@@ -66,12 +134,13 @@ static enum th_code fold_until(struct th_log *log, struct target *target,
                                const struct view_step *until, size_t until_n,
                                struct view_report *report, struct th_err *err)
 {
-    struct materialize *m;
+    struct folders folders;
 
-    TH_TRY(open_folder(log, target, until, until_n, &m, err));
-    enum th_code code = materialize_drain(m, err);
-    report->events = materialize_status(m).events;
-    materialize_free(m);
+    enum th_code code = open_folders(log, target, until, until_n, &folders, err);
+    if (code == TH_OK)
+        code = drain(&folders, err);
+    report->events = folded(&folders);
+    close_folders(&folders);
     return code;
 }
 

@@ -1,13 +1,15 @@
 /* rebuild.h - the views made anew from the log: to replace the ones there are, or to check them.
  *
  * Both read the log from its beginning into a generation of their own, while the current one goes
- * on. One thread.
+ * on. Called from one thread; the work is shared among VIEW_REBUILD_THREADS.
  */
 #ifndef TELEHUB_PROCESSORS_MATERIALIZE_REBUILD_H
 #define TELEHUB_PROCESSORS_MATERIALIZE_REBUILD_H
 
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
+
+#define VIEW_REBUILD_THREADS 2
 
 struct view_report {
     int gen;         /* the generation that was made */
