@@ -469,7 +469,7 @@ static enum th_code run_parts(struct run *run, int signal_fd, struct th_err *err
 
 static enum th_code run_in(struct run *run, struct th_err *err)
 {
-    int signal_fd;
+    int signal_fd = -1;
 
     TH_TRY(tool_settings(run->cli, &run->conf, run->conninfo, err));
     th_log_set_level((enum th_log_level)th_conf_enum(run->conf, "log_level"));
