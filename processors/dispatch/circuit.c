@@ -57,8 +57,21 @@ enum th_code circuit_count(struct turn *turn, struct lane *lane, bool is_failure
     return TH_OK;
 }
 
+/* What was published by a batch that was undone, nobody has heard. */
+static enum th_code tell_again(struct turn *turn, struct lane *lane)
+{
+    const struct ref_lane *known = reference_lane(turn->d->env.reference, lane->number);
+
+    lane->must_tell = false;
+    if (!known || known->circuit == lane->circuit)
+        return TH_OK;
+    return publish(turn, lane, lane->circuit, "told_again");
+}
+
 enum th_code circuit_due(struct turn *turn, struct lane *lane)
 {
+    if (lane->must_tell)
+        TH_TRY(tell_again(turn, lane));
     if (lane->circuit != CIRCUIT_OPEN || turn->in->now_us < lane->probe_at_us)
         return TH_OK;
     return publish(turn, lane, CIRCUIT_HALF_OPEN, "probing");

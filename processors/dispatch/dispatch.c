@@ -326,8 +326,10 @@ static void batch_undo(void *core)
     plans_undo(d->plans);
     recount(d);
     for (size_t i = 0; i < d->lanes_n; i++)
-        if (d->lanes[i])
+        if (d->lanes[i]) {
             d->lanes[i]->first = d->lanes[i]->last = NULL;
+            d->lanes[i]->must_tell = true;
+        }
     d->must_sweep = true;
     d->has_lost_timers = true; /* and queues */
 }

@@ -52,6 +52,7 @@ struct lane {
     int64_t wake_us; /* its timer; INT64_MAX: none */
     int64_t in_flight;
     enum circuit circuit;
+    bool must_tell; /* a batch was undone that may have published it */
     int64_t probe_at_us;
     struct {
         int64_t second;
