@@ -12,7 +12,7 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
         .seed = seed,
         .tenants = 1,
         .lanes_n = 1,
-        .lanes = {{.weight = 1}},
+        .lanes = {{.number = 1, .weight = 1}},
         .campaigns_n = 1,
         .campaigns = {{.audience = n, .part_rows = 50, .attempts_max = 4}},
         .processes = 1,
@@ -44,10 +44,17 @@ static int some(struct rng *rng, int most)
 
 static void draw_lanes(struct rng *rng, struct sim_options *out)
 {
+    int first = (int)rng_between(rng, 1, 4);
+    int second = first + (int)rng_between(rng, 1, 4);
+    int third = second + (int)rng_between(rng, 1, 4);
+
     out->tenants = rng_permille(rng, 300) ? 2 : 1;
     out->lanes_n = (int)rng_between(rng, out->tenants, 3);
     for (int i = 0; i < out->lanes_n; i++)
         out->lanes[i] = (struct sim_lane){
+            .number = i == 0   ? first
+                      : i == 1 ? second
+                               : third,
             .tenant = i % out->tenants,
             .weight = (int)rng_between(rng, 1, 5),
             .rate_per_s = rng_permille(rng, 400) ? (int)rng_between(rng, 5, 60) : 0,
@@ -156,8 +163,8 @@ void sim_options_print(const struct sim_options *o, FILE *to)
                 o->campaigns[i].pace_per_min, o->campaigns[i].attempts_max,
                 o->campaigns[i].allow_duplicates ? ", duplicates allowed" : "");
     for (int i = 0; i < o->lanes_n; i++)
-        fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d\n", i + 1,
-                o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,
+        fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d\n",
+                o->lanes[i].number, o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,
                 o->lanes[i].concurrency);
     fprintf(to,
             "  api sends %d, commands %d, shared numbers %d, look-ahead %lld, lane plans %d, "

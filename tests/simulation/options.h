@@ -11,6 +11,7 @@
 #define SIM_TENANTS_MAX   2
 
 struct sim_lane {
+    int number; /* lanes 1 and 5 share a partition */
     int tenant;
     int weight;
     int rate_per_s;

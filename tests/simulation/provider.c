@@ -42,6 +42,8 @@ struct provider {
     size_t messages_n, messages_cap;
     struct callback *callbacks;
     size_t callbacks_n, callbacks_cap;
+    size_t *executed; /* message by number */
+    size_t executed_n, executed_cap;
 };
 
 struct provider *provider_new(void)
@@ -58,6 +60,7 @@ void provider_free(struct provider *provider)
         return;
     free(provider->messages);
     free(provider->callbacks);
+    free(provider->executed);
     free(provider);
 }
 
@@ -149,23 +152,20 @@ static void plan_callbacks(struct world *world, size_t message)
 bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
                    struct provider_report *out)
 {
-    for (size_t i = 0; i < world->provider->messages_n; i++) {
-        struct message *m = &world->provider->messages[i];
-        if (!m->is_executed || m->number != number)
-            continue;
-        bool is_over = world_now(world) >= m->final_at_us;
-        struct sim_report report = {is_over ? m->last : m->now, m->last_class, number};
-        if (sim_wire_report(&report, arena, out) != TH_OK)
-            return false;
-        if (is_over)
-            checks_told(world, number);
-        if (is_over && rng_permille(&world->rng, 500)) {
-            out->has_price = true;
-            out->price = (struct th_money){830000, "INR"};
-        }
-        return true;
+    if (number < 0 || (size_t)number >= world->provider->executed_n)
+        return false;
+    const struct message *m = &world->provider->messages[world->provider->executed[number]];
+    bool is_over = world_now(world) >= m->final_at_us;
+    struct sim_report report = {is_over ? m->last : m->now, m->last_class, number};
+    if (sim_wire_report(&report, arena, out) != TH_OK)
+        return false;
+    if (is_over)
+        checks_told(world, number);
+    if (is_over && rng_permille(&world->rng, 500)) {
+        out->has_price = true;
+        out->price = (struct th_money){830000, "INR"};
     }
-    return false;
+    return true;
 }
 
 /* --- requests
@@ -174,6 +174,18 @@ bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
 static bool does_execute(enum fate fate)
 {
     return fate == FATE_ACCEPTED || fate == FATE_ERROR_AFTER || fate == FATE_DROPPED_AFTER;
+}
+
+/* Numbers are given in the order of execution. */
+static void remember(struct provider *provider, size_t message)
+{
+    if (provider->executed_n == provider->executed_cap) {
+        provider->executed_cap = provider->executed_cap ? 2 * provider->executed_cap : 256;
+        provider->executed =
+            reallocarray(provider->executed, provider->executed_cap, sizeof *provider->executed);
+        assert(provider->executed);
+    }
+    provider->executed[provider->executed_n++] = message;
 }
 
 static void execute(struct world *world, size_t message)
@@ -195,6 +207,7 @@ static void execute(struct world *world, size_t message)
     m->last = final_status(world, m->request.is_call, execution.is_negative);
     m->last_class = execution.is_transient ? PROVIDER_TRANSIENT : PROVIDER_PERMANENT;
     m->number = checks_executed(world, &execution);
+    remember(world->provider, message);
     plan_callbacks(world, message);
 }
 

@@ -46,6 +46,8 @@ static void append(struct world *world, struct unsent *unsent)
     struct th_err err = {0};
     enum th_code code = store(world, unsent, &err);
 
+    checks_step(world); /* before anybody can have read it */
+
     if (code == TH_UNAVAILABLE) {
         world_after_counted(world, 10 * TH_US_PER_MS + rng_below(&world->rng, 100000), append_again,
                             (int64_t)(intptr_t)unsent);
@@ -56,7 +58,6 @@ static void append(struct world *world, struct unsent *unsent)
     th_buf_fini(&unsent->key);
     th_buf_fini(&unsent->value);
     free(unsent);
-    checks_step(world); /* before anybody can have read it */
 }
 
 static void append_again(struct world *world, int64_t arg)
@@ -117,11 +118,11 @@ static void configure_lane(struct world *world, int i)
     const struct sim_lane *lane = &world->options.lanes[i];
     char name[16];
 
-    (void)snprintf(name, sizeof name, "lane%d", i + 1);
+    (void)snprintf(name, sizeof name, "lane%d", lane->number);
     struct event event = {.type = EVENT_ACCOUNT_CONFIGURED,
                           .as.account_configured = {.meta = meta_of(world, lane->tenant),
                                                     .name = th_str(name),
-                                                    .lane = i + 1,
+                                                    .lane = lane->number,
                                                     .wire = TH_STR("sim"),
                                                     .base_url = TH_STR("http://127.0.0.1:1"),
                                                     .account = TH_STR("AC1"),
