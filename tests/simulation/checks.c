@@ -110,8 +110,8 @@ static struct send_fact *add_send(struct checks *checks, struct th_id id)
     if (checks->sends_n == checks->sends_cap) {
         checks->sends_cap = checks->sends_cap ? 2 * checks->sends_cap : 128;
         checks->sends = reallocarray(checks->sends, checks->sends_cap, sizeof *checks->sends);
-        assert(checks->sends);
     }
+    assert(checks->sends);
     checks->sends[checks->sends_n++] = (struct send_fact){.id = id, .campaign = -1};
     if (2 * checks->sends_n > checks->index_cap)
         widen_index(checks);
@@ -719,7 +719,7 @@ void checks_certificate(struct world *world, int campaign, struct sim_certificat
     for (int i = 0; i < people_n(world->people, campaign); i++) {
         const struct row_fact *row = &checks->campaigns[campaign].rows[i];
         const struct send_fact *send = row->send < 0 ? NULL : &checks->sends[row->send];
-        if (row->is_duplicate)
+        if (row->is_duplicate || (send && send->end == END_SUPPRESSED))
             out->suppressed++;
         else if (!send)
             out->never_released++;
@@ -729,8 +729,6 @@ void checks_certificate(struct world *world, int campaign, struct sim_certificat
             out->reached++;
         else if (send->end == END_ACCEPTED)
             out->accepted++;
-        else if (send->end == END_SUPPRESSED)
-            out->suppressed++;
         else
             out->unreached++;
     }

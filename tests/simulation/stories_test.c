@@ -199,7 +199,7 @@ static void test_an_older_sessions_journal(void **unused)
         by_journal += checks_count(world, SIM_BY_JOURNAL);
         end(world);
     }
-    assert_true(by_journal >= 3 * SEEDS);
+    assert_true(by_journal >= INT64_C(3) * SEEDS);
 }
 
 static void test_late_hand_backs_at_the_pace(void **unused)
@@ -234,7 +234,7 @@ static void test_pause_opt_out_and_stop_race_with_starts(void **unused)
 
     (void)unused;
     print_message("  a pause, an opt-out and a stop arrive while attempts are being started\n");
-    for (uint64_t seed = 1; seed <= 3 * SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= UINT64_C(3) * SEEDS; seed++) {
         sim_options_quiet(seed, 40, &options);
         options.lanes[0].rate_per_s = 40;
         struct world *world = begin(&options, &cast);

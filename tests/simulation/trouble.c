@@ -170,23 +170,23 @@ static struct campaign_spec spec_of(const struct world *world, int i)
                                   .allow_duplicates = c->allow_duplicates};
 }
 
-void world_command(struct world *world, int i, enum sim_command command)
+void world_command(struct world *world, int campaign, enum sim_command command)
 {
     static const char *const names[] = {[SIM_CREATE] = "create",
                                         [SIM_START] = "start",
                                         [SIM_PAUSE] = "pause",
                                         [SIM_RESUME] = "resume",
                                         [SIM_CANCEL] = "cancel"};
-    int tenant = world->options.campaigns[i].tenant;
+    int tenant = world->options.campaigns[campaign].tenant;
     struct meta meta = meta_of(world, tenant);
-    struct th_id id = world->campaigns[i].id;
+    struct th_id id = world->campaigns[campaign].id;
     struct event event = {0};
     char text[TH_ID_TEXT_LEN + 1];
 
     switch (command) {
     case SIM_CREATE:
         event.type = EVENT_CREATE_CAMPAIGN;
-        event.as.create_campaign = (struct create_campaign){meta, id, spec_of(world, i)};
+        event.as.create_campaign = (struct create_campaign){meta, id, spec_of(world, campaign)};
         break;
     case SIM_START:
         event.type = EVENT_START_CAMPAIGN;
@@ -205,7 +205,7 @@ void world_command(struct world *world, int i, enum sim_command command)
         event.as.cancel_campaign = (struct cancel_campaign){meta, id};
         break;
     }
-    world_say(world, "command: %s campaign %d", names[command], i);
+    world_say(world, "command: %s campaign %d", names[command], campaign);
     th_id_text(id, text);
     append_of(world, TOPIC_CAMPAIGN_COMMANDS, tenant, text, &event);
 }
@@ -325,7 +325,7 @@ static void send_one(struct world *world, int64_t arg)
 
 static struct process *somebody(struct world *world)
 {
-    int seat = (int)rng_below(&world->rng, SIM_SEATS);
+    int seat = (int)rng_below(&world->rng, INT64_C(1) * SIM_SEATS);
     struct process *process = world->owners[seat];
 
     return process && process->is_alive && !process->is_frozen ? process : NULL;

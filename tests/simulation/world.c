@@ -270,7 +270,8 @@ static struct runner *new_runner(struct world *world, struct process *process, i
                               .app = (enum sim_app)(seat / SIM_SLOTS),
                               .slot_number = seat % SIM_SLOTS,
                               .due_us = INT64_MAX};
-    world->runners = reallocarray(world->runners, world->runners_n + 1, sizeof *world->runners);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
+    world->runners = reallocarray(world->runners, world->runners_n + 1, sizeof(struct runner *));
     assert(world->runners);
     world->runners[world->runners_n++] = runner;
     make_slot(world, runner);
@@ -571,13 +572,25 @@ static bool is_at_rest(struct world *world)
     return true;
 }
 
+/* As somebody has read it: an append that was repeated may have overtaken a later one. */
+static bool is_stopped(const struct world *world, int tenant)
+{
+    const struct process *process = world->owners[0];
+
+    if (!process)
+        return false;
+    const struct ref_tenant *known =
+        reference_tenant(process->reference, th_str(world_tenant(tenant)));
+    return known && known->is_stopped;
+}
+
 /* Whoever commanded a pause or a stop takes it back. */
 static void release_all(struct world *world)
 {
     struct campaign_counts counts;
 
     for (int i = 0; i < world->options.tenants; i++)
-        if (world->is_stopped[i])
+        if (is_stopped(world, i))
             world_stop_tenant(world, i, false);
     for (int i = 0; i < world->options.campaigns_n; i++)
         if (world_look(world, i, &counts)) {
