@@ -12,6 +12,7 @@
 #include "connectors/gateway/gateway.h"
 #include "connectors/http_client/http_client.h"
 #include "connectors/postgres/audience.h"
+#include "connectors/postgres/view_store.h"
 #include "connectors/twilio/twilio.h"
 #include "processors/dispatch/caller.h"
 #include "processors/effects_audience.h"
@@ -19,6 +20,7 @@
 #include "processors/main/process.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
+#include "processors/materialize/materialize.h"
 #include "processors/zones.h"
 
 #include <errno.h>
@@ -251,6 +253,57 @@ static enum th_code start_processors(struct run *run, struct core_configs *confi
     return start_slots(run, ROLE_DISPATCH, &dispatch_core, &configs->dispatch, err);
 }
 
+/* --- the views' writers -------------------------------------------------------------------------
+ */
+
+static void run_materialize(void *self, int stop_fd)
+{
+    materialize_run(self, stop_fd);
+}
+
+static void free_materialize(void *self)
+{
+    materialize_free(self);
+}
+
+static bool materialize_is_well(void *self)
+{
+    return materialize_status(self).is_open;
+}
+
+static const struct part_ops materialize_ops = {run_materialize, free_materialize,
+                                                materialize_is_well};
+
+static enum th_code start_materialize(struct run *run, int slot, struct th_err *err)
+{
+    struct materialize_config config = {
+        .log = run->log,
+        .open_store = pg_view_store_open_current,
+        .context = run->conninfo,
+        .slot = slot,
+        .slots = (int)th_conf_int(run->conf, "slots"),
+        .idle_us = th_conf_duration_us(run->conf, "views_idle"),
+        .load_us = th_conf_duration_us(run->conf, "views_load"),
+        .poll_us = th_conf_duration_us(run->conf, "views_poll"),
+        .retry_wait_us = th_conf_duration_us(run->conf, "views_retry_wait"),
+    };
+    struct materialize *materialize = NULL;
+    char name[PART_NAME_MAX];
+
+    TH_TRY(materialize_new(&config, &materialize, err));
+    snprintf(name, sizeof name, "materialize.%d", slot);
+    return process_start(&run->process, name, &materialize_ops, materialize, err);
+}
+
+static enum th_code start_views(struct run *run, struct th_err *err)
+{
+    int slots = (int)th_conf_int(run->conf, "slots");
+
+    for (int slot = 0; slot < slots && run->roles & ROLE_MATERIALIZE; slot++)
+        TH_TRY(start_materialize(run, slot, err));
+    return TH_OK;
+}
+
 /* --- opening what is shared ---------------------------------------------------------------------
  */
 
@@ -451,6 +504,8 @@ static enum th_code run_parts(struct run *run, int signal_fd, struct th_err *err
 
     if (code == TH_OK)
         code = start_gateway(run, err);
+    if (code == TH_OK)
+        code = start_views(run, err);
     if (code == TH_OK)
         code = start_processors(run, &configs, err);
     if (code == TH_OK) {
