@@ -43,10 +43,17 @@ static bool name_is_valid(struct th_str name)
     return name.n >= 1 && name.n <= NAME_MAX;
 }
 
+/* phone and lang are themselves in any case; variables are written as they are used. */
+static bool same_name(struct th_str a, struct th_str b)
+{
+    return th_str_eq(a, b) || (is_named(a, "phone") && is_named(b, "phone")) ||
+           (is_named(a, "lang") && is_named(b, "lang"));
+}
+
 static enum th_code add_name(struct reading *reading, struct th_str name)
 {
     for (size_t k = 0; k < reading->names_n; k++)
-        if (th_str_eq(reading->names[k], name))
+        if (same_name(reading->names[k], name))
             return th_fail(reading->err, TH_MALFORMED, "the column '%.*s' stands there twice",
                            TH_ARG(name));
     if (th_arena_copy(reading->arena, name, &reading->names[reading->names_n]) != TH_OK)

@@ -465,10 +465,10 @@ static enum th_code listen_on(const struct server_config *config, int *out_fd, u
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
-        int error = errno;
+        enum th_code code = th_fail(err, TH_UNAVAILABLE, "listening on %s:%u: %s", config->address,
+                                    config->port, strerror(errno));
         (void)close(fd);
-        return th_fail(err, TH_UNAVAILABLE, "listening on %s:%u: %s", config->address, config->port,
-                       strerror(error));
+        return code;
     }
     *out_fd = fd;
     *out_port = ntohs(address.sin_port);

@@ -1,6 +1,7 @@
 /* Callbacks of providers. The token in the path is ours and says which attempt it is; the signature
  * is the provider's. Neither alone is enough, and what is refused is refused without detail. */
 #include "common/callback_token.h"
+#include "common/log_line.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
 #include "connectors/gateway/write.h"
@@ -159,7 +160,10 @@ enum handled webhook_receive(struct request *request)
         return problem(request, PROBLEM_UNAVAILABLE, "try again");
     /* A callback that says nothing we know is answered well: the provider's repeating it would
      * change nothing. */
-    if (code != TH_OK)
+    if (code != TH_OK) {
+        th_log(TH_LOG_INFO, "gateway.callback_unknown", TH_F("wire", hook.wire->name),
+               TH_F("account", hook.account), TH_F("detail", (const char *)err.text));
         return request_answer_json(request, 204, (struct th_str){0});
+    }
     return store(request, &hook, report.channel == PROVIDER_CALL ? CHANNEL_CALL : CHANNEL_SMS);
 }
