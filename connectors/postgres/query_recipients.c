@@ -1,0 +1,281 @@
+#include <string.h>
+
+#include "common/content.h"
+#include "connectors/postgres/queries_internal.h"
+
+/* So many parts of the audience are looked through for one page: 16,000 recipients. */
+#define PARTS_AT_ONCE  16
+#define REASON_LEN_MAX 64
+#define PART_ARENA_MAX ((size_t)16 * 1024 * 1024)
+
+/* --- which -------------------------------------------------------------------------------------
+ */
+
+/* Empty: any. A reason alone is looked for under both sets that have reasons. */
+struct wanted {
+    struct th_str set;
+    struct th_str reason;
+};
+
+static bool has_reasons(struct th_str set)
+{
+    return th_str_eq(set, TH_STR("unreached")) || th_str_eq(set, TH_STR("suppressed"));
+}
+
+static bool is_set(struct th_str name)
+{
+    static const char *const sets[] = {"reached",    "accepted_no_report", "unreached",
+                                       "suppressed", "in_doubt",           "unsent"};
+
+    for (size_t i = 0; i < TH_LEN(sets); i++)
+        if (th_str_eq(name, th_str(sets[i])))
+            return true;
+    return false;
+}
+
+static bool is_slug(struct th_str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
+            return false;
+    }
+    return name.n > 0 && name.n <= REASON_LEN_MAX;
+}
+
+static enum th_code parse_outcome(struct th_str outcome, struct wanted *out, struct th_err *err)
+{
+    struct th_str set;
+    struct th_str reason;
+
+    bool has_both = th_str_cut(outcome, ':', &set, &reason);
+    bool is_known = has_both ? has_reasons(set) && is_slug(reason) : is_slug(outcome);
+    if (has_both)
+        *out = (struct wanted){set, reason};
+    else if (is_set(outcome))
+        *out = (struct wanted){.set = outcome};
+    else
+        *out = (struct wanted){.reason = outcome};
+    if (is_known)
+        return TH_OK;
+    return th_fail(err, TH_INVALID, "outcome is no key of a certificate");
+}
+
+/* --- where -------------------------------------------------------------------------------------
+ */
+
+static const struct pg_statement find_extent = {
+    "SELECT c.audience, c.parts, (SELECT u.seal_next > 0 FROM views.audiences u"
+    " WHERE u.audience = c.audience AND u.tenant = c.tenant) FROM views.campaigns c"
+    " WHERE c.tenant = $1::text AND c.campaign = $2::uuid AND c.created_at IS NOT NULL"};
+
+struct extent {
+    struct th_id audience;
+    int32_t parts; /* 0: not started */
+    bool is_known; /* the views hold the audience's parts */
+};
+
+static enum th_code measure(struct pg_views *self, struct th_str tenant, struct th_id campaign,
+                            struct extent *out, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    TH_TRY(query_by_id(self, &find_extent, tenant, campaign, &result, err));
+    if (PQntuples(result) == 0)
+        return th_fail(err, TH_NOT_FOUND, "no such campaign");
+    struct query_row row = query_row(result, 0, NULL);
+    out->audience = query_next_id(&row);
+    out->parts = query_next_int4(&row);
+    out->is_known = query_next_bool(&row);
+    TH_TRY(query_row_end(&row, err));
+    if (out->parts > 0 && !out->is_known)
+        return th_fail(err, TH_UNAVAILABLE, "the views have not read the audience yet");
+    return TH_OK;
+}
+
+/* Every row of some parts of the audience, each with the set that it belongs to: the sets of the
+ * certificate, row by row. */
+static const struct pg_statement list = {
+    "WITH c AS MATERIALIZED (SELECT audience, run, phase, ended_at FROM views.campaigns"
+    " WHERE tenant = $1::text AND campaign = $2::uuid),"
+    " r AS (SELECT p.part, g.row FROM c JOIN views.audience_parts p USING (audience)"
+    " CROSS JOIN LATERAL generate_series(0, p.recipients - 1) g(row)"
+    " WHERE p.tenant = $1::text AND p.part >= $3::int4 AND p.part < $4::int4),"
+    " l AS MATERIALIZED (SELECT part, first_row, recipients, duplicates, released_at"
+    " FROM views.releases WHERE campaign = $2::uuid AND tenant = $1::text"
+    " AND part >= $3::int4 AND part < $4::int4),"
+    " released AS (SELECT l.part, l.first_row + g.i AS row"
+    " FROM l CROSS JOIN LATERAL generate_series(0, l.recipients - 1) g(i)),"
+    " twice AS (SELECT l.part, l.released_at, get_byte(l.duplicates, 2 * g.i) * 256"
+    " + get_byte(l.duplicates, 2 * g.i + 1) AS row"
+    " FROM l CROSS JOIN LATERAL generate_series(0, length(l.duplicates) / 2 - 1) g(i)),"
+    " s AS MATERIALIZED (SELECT s.part, s.row, s.send, s.attempts, s.changed_at, s.reason,"
+    " CASE WHEN s.outcome <> 'planned' THEN s.outcome"
+    " WHEN (SELECT a.state FROM views.attempts a WHERE a.send = s.send AND a.n = s.attempts)"
+    " = 'started' THEN 'in_doubt' ELSE 'unsent' END AS outcome"
+    " FROM c JOIN views.sends s ON s.run = c.run"
+    " WHERE s.campaign = $2::uuid AND s.tenant = $1::text"
+    " AND s.part >= $3::int4 AND s.part < $4::int4),"
+    " k AS (SELECT r.part::int8 * 1000 + r.row AS ordinal, s.send, s.attempts,"
+    " CASE WHEN t.row IS NOT NULL THEN 'suppressed' WHEN s.send IS NOT NULL THEN s.outcome"
+    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN 'unreached' ELSE 'unsent' END AS outcome,"
+    " CASE WHEN t.row IS NOT NULL THEN 'duplicate'"
+    " WHEN s.send IS NOT NULL AND s.outcome IN ('unreached', 'suppressed')"
+    " THEN coalesce(s.reason, 'unspecified') WHEN s.send IS NOT NULL THEN NULL"
+    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN 'cancelled' END AS reason,"
+    " CASE WHEN t.row IS NOT NULL THEN t.released_at WHEN s.send IS NOT NULL THEN s.changed_at"
+    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN c.ended_at END AS at"
+    " FROM c CROSS JOIN r LEFT JOIN twice t USING (part, row)"
+    " LEFT JOIN released d USING (part, row) LEFT JOIN s USING (part, row))"
+    " SELECT ordinal, outcome, reason, send, attempts, at FROM k"
+    " WHERE ordinal > $5::int8 AND ($6::text = '' OR outcome = $6::text)"
+    " AND ($7::text = '' OR reason = $7::text) ORDER BY ordinal LIMIT $8::int8"};
+
+struct page {
+    struct th_id campaign;
+    struct th_str tenant;
+    struct wanted wanted;
+    int64_t after;
+    int32_t from_part;
+    int32_t to_part; /* not included */
+    size_t limit;
+};
+
+static enum th_code ask(struct pg_views *self, const struct page *page, PGresult **out_result,
+                        struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+
+    pg_add_bytes(&params, page->tenant);
+    pg_add_uuid(&params, page->campaign.b);
+    pg_add_int4(&params, page->from_part);
+    pg_add_int4(&params, page->to_part);
+    pg_add_int8(&params, page->after);
+    pg_add_bytes(&params, page->wanted.set);
+    pg_add_bytes(&params, page->wanted.reason);
+    pg_add_int8(&params, (int64_t)page->limit);
+    return pg_pool_execute(self->pool, &list, &params, out_result, err);
+}
+
+static enum th_code take(const PGresult *result, int i, struct th_arena *arena,
+                         struct view_recipient *out, struct th_err *err)
+{
+    struct query_row row = query_row(result, i, arena);
+
+    out->ordinal = query_next_int8(&row);
+    out->set = query_next_text(&row);
+    out->reason = query_next_text(&row);
+    out->send = query_next_id(&row);
+    out->attempts = query_next_int4(&row);
+    out->at_us = query_next_time_us(&row);
+    out->has_send = !th_id_is_zero(out->send);
+    return query_row_end(&row, err);
+}
+
+/* --- who ---------------------------------------------------------------------------------------
+ */
+
+/* Number and language of those recipients that lie in the part of the first; *out_n: how many. */
+static enum th_code name_some(struct pg_views *self, struct th_str tenant, struct th_id audience,
+                              struct view_recipient *at, size_t n, struct th_arena *scratch,
+                              struct th_arena *arena, size_t *out_n, struct th_err *err)
+{
+    int64_t number = at[0].ordinal / AUDIENCE_PART_ROWS;
+    struct audience_part part;
+    size_t i = 0;
+
+    TH_TRY(self->audience->ops->part(self->audience, tenant, audience, (int32_t)number, scratch,
+                                     &part, err));
+    for (; i < n && at[i].ordinal / AUDIENCE_PART_ROWS == number; i++) {
+        size_t index = (size_t)(at[i].ordinal % AUDIENCE_PART_ROWS);
+        if (index >= part.rows.n)
+            return th_fail(err, TH_CORRUPT, "part %d has no row %zu", (int)number, index);
+        const struct audience_row *row = &part.rows.at[index];
+        at[i].source_row = row->source_row;
+        if (th_arena_copy(arena, content_plain(&row->phone), &at[i].phone) != TH_OK ||
+            th_arena_copy(arena, row->lang, &at[i].lang) != TH_OK)
+            return th_fail(err, TH_NOMEM, "recipients");
+    }
+    *out_n = i;
+    return TH_OK;
+}
+
+static enum th_code name_all(struct pg_views *self, struct th_str tenant, struct th_id audience,
+                             struct view_recipient *at, size_t n, struct th_arena *arena,
+                             struct th_err *err)
+{
+    struct th_arena scratch;
+    enum th_code code = TH_OK;
+    size_t named = 0;
+
+    th_arena_init(&scratch, PART_ARENA_MAX);
+    for (size_t i = 0; code == TH_OK && i < n; i += named) {
+        th_arena_reset(&scratch);
+        code = name_some(self, tenant, audience, at + i, n - i, &scratch, arena, &named, err);
+    }
+    th_arena_fini(&scratch);
+    /* The campaign is there, so its audience is: that it is not found is a matter of time. */
+    return code == TH_NOT_FOUND ? th_fail(err, TH_UNAVAILABLE, "the audience cannot be read now")
+                                : code;
+}
+
+/* --- a page ------------------------------------------------------------------------------------
+ */
+
+static int64_t next_of(const struct page *page, const struct extent *extent,
+                       const struct view_recipient *at, size_t n)
+{
+    if (n == page->limit)
+        return at[n - 1].ordinal;
+    if (page->to_part < extent->parts)
+        return (int64_t)page->to_part * AUDIENCE_PART_ROWS - 1;
+    return -1;
+}
+
+static enum th_code read_page(struct pg_views *self, const struct page *page,
+                              const struct extent *extent, struct th_arena *arena,
+                              struct view_recipient **out, size_t *out_n, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    TH_TRY(ask(self, page, &result, err));
+    size_t n = (size_t)PQntuples(result);
+    struct view_recipient *at = th_arena_array(arena, n + 1, sizeof *at);
+    if (!at)
+        return th_fail(err, TH_NOMEM, "recipients");
+    for (size_t i = 0; i < n; i++)
+        TH_TRY(take(result, (int)i, arena, &at[i], err));
+    TH_TRY(name_all(self, page->tenant, extent->audience, at, n, arena, err));
+    *out = at;
+    *out_n = n;
+    return TH_OK;
+}
+
+enum th_code query_recipients(struct views *views, struct th_str tenant, struct th_id campaign,
+                              struct th_str outcome, int64_t after, size_t limit,
+                              struct th_arena *arena, struct view_recipient **out, size_t *out_n,
+                              int64_t *out_next, struct th_err *err)
+{
+    struct pg_views *self = pg_views_of(views);
+    struct page page = {.campaign = campaign, .tenant = tenant, .limit = query_limit(limit)};
+    struct view_recipient *at = NULL;
+    struct extent extent;
+    size_t n = 0;
+
+    TH_TRY(query_check_tenant(tenant, err));
+    TH_TRY(parse_outcome(outcome, &page.wanted, err));
+    TH_TRY(measure(self, tenant, campaign, &extent, err));
+    page.after = after < -1 ? -1 : after;
+    *out_next = -1;
+    *out_n = 0;
+    if (page.after >= (int64_t)extent.parts * AUDIENCE_PART_ROWS - 1)
+        return TH_OK;
+    page.from_part = (int32_t)((page.after + 1) / AUDIENCE_PART_ROWS);
+    page.to_part = extent.parts - page.from_part > PARTS_AT_ONCE ? page.from_part + PARTS_AT_ONCE
+                                                                 : extent.parts;
+    TH_TRY(read_page(self, &page, &extent, arena, &at, &n, err));
+    *out = at;
+    *out_n = n;
+    *out_next = next_of(&page, &extent, at, n);
+    return TH_OK;
+}
