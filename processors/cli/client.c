@@ -68,7 +68,7 @@ static enum th_code only_tenant(struct client *client, struct th_err *err)
     snprintf(path, sizeof path, "%s/keys", client->dir);
     dir = opendir(path);
     while (dir && (entry = readdir(dir))) {
-        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "operator") == 0)
+        if (strchr(entry->d_name, '.') || strcmp(entry->d_name, "operator") == 0)
             continue;
         n++;
         snprintf(client->tenant, sizeof client->tenant, "%.63s", entry->d_name);
