@@ -155,6 +155,20 @@ static void item_text(struct pg_params *params, struct th_str text, bool may_be_
         pg_item_bytes(params, text);
 }
 
+/* Within the years 1 to 9999; the server's own bounds are near. */
+static void item_time(struct pg_params *params, int64_t us)
+{
+    const int64_t min_us = -INT64_C(62135596800000000);
+    const int64_t max_us = INT64_C(253402300799000000);
+
+    if (us == 0)
+        pg_item_null(params);
+    else if (us > max_us)
+        pg_item_time_us(params, max_us);
+    else
+        pg_item_time_us(params, us < min_us ? min_us : us);
+}
+
 void view_sql_item(struct pg_params *params, const struct view_column *column, const void *row)
 {
     const void *at = (const char *)row + column->at;
@@ -191,10 +205,7 @@ void view_sql_item(struct pg_params *params, const struct view_column *column, c
         return;
     case VIEW_TIME:
         memcpy(&wide, at, sizeof wide);
-        if (wide)
-            pg_item_time_us(params, wide);
-        else
-            pg_item_null(params);
+        item_time(params, wide);
         return;
     }
 }

@@ -164,11 +164,57 @@ enum th_code view_batch_row(struct view_batch *batch, enum view_table_id id, con
     return TH_OK;
 }
 
+/* The longest beginning of at most VIEW_TEXT_MAX bytes that ends between two characters. */
+static struct th_str cut(struct th_str text)
+{
+    size_t n = VIEW_TEXT_MAX;
+
+    if (text.n <= n)
+        return text;
+    while (n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80)
+        n--;
+    return (struct th_str){text.p, n};
+}
+
+static enum th_code replace_nuls(struct view_batch *batch, struct th_str *text)
+{
+    static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+    const size_t wide = sizeof replacement - 1;
+    char *clean = th_arena_alloc(&batch->arena, text->n * wide);
+    size_t n = 0;
+
+    if (!clean)
+        return TH_NOMEM;
+    for (size_t i = 0; i < text->n; i++) {
+        if (text->p[i])
+            clean[n++] = text->p[i];
+        else
+            for (size_t k = 0; k < wide; k++)
+                clean[n++] = replacement[k];
+    }
+    *text = cut((struct th_str){clean, n});
+    return TH_OK;
+}
+
+enum th_code view_batch_clean(struct view_batch *batch, struct th_str *text)
+{
+    *text = cut(*text);
+    if (text->n == 0 || !memchr(text->p, 0, text->n))
+        return TH_OK;
+    return replace_nuls(batch, text);
+}
+
+enum th_code view_batch_bytes(struct view_batch *batch, struct th_str *at, struct th_str bytes)
+{
+    if (th_str_eq(*at, bytes))
+        return TH_OK;
+    return th_arena_copy(&batch->arena, bytes, at);
+}
+
 enum th_code view_batch_text(struct view_batch *batch, struct th_str *at, struct th_str text)
 {
-    if (th_str_eq(*at, text))
-        return TH_OK;
-    return th_arena_copy(&batch->arena, text, at);
+    TH_TRY(view_batch_clean(batch, &text));
+    return view_batch_bytes(batch, at, text);
 }
 
 /* --- what changed -------------------------------------------------------------------------- */

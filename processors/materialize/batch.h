@@ -54,9 +54,22 @@ enum th_code view_batch_row(struct view_batch *batch, enum view_table_id table, 
 TH_MUST_USE
 enum th_code view_batch_load(struct view_batch *batch);
 
-/* A copy of text in the batch's memory, unless it is what *at holds already. Errors: TH_NOMEM */
+#define VIEW_TEXT_MAX 2000 /* bytes; an index takes no longer ones. The rest is cut */
+
+/* Make a text one that tables take: without NUL (U+FFFD stands for it), not too long. What is
+ * merged by comparing is cleaned first, so that the order of arrival makes no difference.
+ * Errors: TH_NOMEM */
+TH_MUST_USE
+enum th_code view_batch_clean(struct view_batch *batch, struct th_str *text);
+
+/* A copy of text, cleaned, in the batch's memory, unless it is what *at holds already.
+ * Errors: TH_NOMEM */
 TH_MUST_USE
 enum th_code view_batch_text(struct view_batch *batch, struct th_str *at, struct th_str text);
+
+/* The same for bytes, which are kept as they are. */
+TH_MUST_USE
+enum th_code view_batch_bytes(struct view_batch *batch, struct th_str *at, struct th_str bytes);
 
 /* Mark what differs from what was loaded, sort by key, and say it as a change (which lives in the
  * batch). Errors: TH_NOMEM */

@@ -4,6 +4,7 @@
 /* What only one event of an attempt says; should two ever differ, the greater text stands. */
 static enum th_code keep_greater(const struct folding *f, struct th_str *at, struct th_str text)
 {
+    TH_TRY(view_batch_clean(f->batch, &text));
     return th_str_cmp(text, *at) > 0 ? view_batch_text(f->batch, at, text) : TH_OK;
 }
 
@@ -73,10 +74,12 @@ static void take_moments(const struct attempt_reported *ev, struct attempts_row 
 
 static enum th_code take_report(const struct folding *f, struct attempts_row *row)
 {
-    const struct attempt_reported *ev = &f->event->as.attempt_reported;
+    struct attempt_reported clean;
+    const struct attempt_reported *ev = &clean;
     const struct report_columns held = {row->status, row->status_reason, row->status_rank,
                                         row->status_provider_at, row->status_at};
 
+    TH_TRY(clean_report(f, &clean));
     take_moments(ev, row);
     TH_TRY(keep_greater(f, &row->provider_id, ev->provider_id));
     TH_TRY(view_batch_text(f->batch, &row->channel, th_str(channel_name(ev->channel))));

@@ -20,7 +20,7 @@ static enum th_code audience_of(const struct folding *f, struct th_id id,
 static enum th_code keep_sha256(const struct folding *f, struct th_str *at,
                                 const uint8_t sha256[TH_SHA256_SIZE])
 {
-    return view_batch_text(f->batch, at, (struct th_str){(const char *)sha256, TH_SHA256_SIZE});
+    return view_batch_bytes(f->batch, at, (struct th_str){(const char *)sha256, TH_SHA256_SIZE});
 }
 
 static enum th_code take_created(const struct folding *f)

@@ -7,10 +7,11 @@
 static enum th_code take_consent(const struct folding *f, int64_t contact, bool is_opted_out,
                                  const struct string_or_sealed *phone, struct th_str source)
 {
-    const struct opt_outs_row key = {.tenant = f->meta->tenant, .contact = contact};
+    struct opt_outs_row key = {.tenant = f->meta->tenant, .contact = contact};
     struct opt_outs_row *row;
     void *found;
 
+    TH_TRY(view_batch_clean(f->batch, &key.tenant));
     TH_TRY(view_batch_row(f->batch, VIEW_TABLE_OPT_OUTS, &key, f->place.part, &found));
     row = found;
     if (!row || f->place.offset < row->events_next)

@@ -64,6 +64,9 @@ struct report_columns {
     int64_t at_us;
 };
 
+/* The event's report with texts that can be compared with those of rows. Errors: TH_NOMEM */
+enum th_code clean_report(const struct folding *f, struct attempt_reported *out);
+
 bool report_wins(const struct attempt_reported *ev, const struct report_columns *held);
 
 #endif

@@ -179,10 +179,12 @@ static enum th_code take_planned(const struct folding *f, struct sends_row *row)
 /* Whatever a report says, it proves that the provider has the attempt. */
 static enum th_code take_report(const struct folding *f, struct sends_row *row)
 {
-    const struct attempt_reported *ev = &f->event->as.attempt_reported;
+    struct attempt_reported clean;
+    const struct attempt_reported *ev = &clean;
     struct report_columns held = {row->status, row->status_reason, row->status_rank,
                                   row->status_provider_at, row->status_at};
 
+    TH_TRY(clean_report(f, &clean));
     if (ev->is_final && ev->is_positive)
         keep_first(&row->reached_at, f->meta->time_us);
     TH_TRY(take_outcome(f, row, ev->n, ev->lane, "accepted", (struct th_str){NULL, 0}));
@@ -234,23 +236,25 @@ static bool is_told_before(int64_t at_us, struct th_str reason, const struct fol
 static enum th_code take_end(const struct folding *f, struct sends_row *row)
 {
     const struct send_ended *ev = &f->event->as.send_ended;
+    struct th_str reason = ev->reason;
 
+    TH_TRY(view_batch_clean(f->batch, &reason));
     if (ev->is_reached)
         keep_first(&row->reached_at, f->meta->time_us);
     if (row->ended_at && ev->n < row->ended_attempt)
         return TH_OK;
-    if (ev->n == row->ended_attempt &&
-        is_told_before(row->ended_at, row->ended_reason, f, ev->reason))
+    if (ev->n == row->ended_attempt && is_told_before(row->ended_at, row->ended_reason, f, reason))
         return TH_OK;
     row->ended_attempt = ev->n;
     row->ended_at = f->meta->time_us;
-    return view_batch_text(f->batch, &row->ended_reason, ev->reason);
+    return view_batch_text(f->batch, &row->ended_reason, reason);
 }
 
 static enum th_code take_suppression(const struct folding *f, struct sends_row *row)
 {
     struct th_str reason = f->event->as.send_suppressed.reason;
 
+    TH_TRY(view_batch_clean(f->batch, &reason));
     if (is_told_before(row->suppressed_at, row->suppressed_reason, f, reason))
         return TH_OK;
     row->suppressed_at = f->meta->time_us;

@@ -186,6 +186,8 @@ static enum th_code fold_all(struct materialize *m, const struct decoded *all, s
 
 static enum th_code fold_twice(struct materialize *m, const struct decoded *all, size_t n)
 {
+    view_batch_reset(&m->batch);
+    m->batch.err = (struct th_err){0};
     m->batch.is_touching = true;
     TH_TRY(fold_all(m, all, n));
     TH_TRY(view_batch_load(&m->batch));
@@ -203,17 +205,19 @@ static struct view_step *step_of(struct materialize *m, struct log_place place)
 }
 
 /* The partitions that the batch moves, behind their last records. */
-static size_t take_steps(struct materialize *m, const struct log_records *records,
+static size_t take_steps(struct materialize *m, const struct decoded *all, size_t n,
                          struct view_step *out)
 {
-    size_t n = 0;
+    size_t steps_n = 0;
 
-    for (size_t i = 0; i < records->n; i++)
-        step_of(m, records->at[i].place)->to = records->at[i].place.offset + 1;
+    for (size_t i = 0; i < m->steps_n; i++)
+        m->steps[i].to = m->steps[i].from;
+    for (size_t i = 0; i < n; i++)
+        step_of(m, all[i].place)->to = all[i].place.offset + 1;
     for (size_t i = 0; i < m->steps_n; i++)
         if (m->steps[i].to > m->steps[i].from)
-            out[n++] = m->steps[i];
-    return n;
+            out[steps_n++] = m->steps[i];
+    return steps_n;
 }
 
 static void moved(struct materialize *m, const struct view_change *change, size_t events_n)
@@ -226,18 +230,18 @@ static void moved(struct materialize *m, const struct view_change *change, size_
     atomic_fetch_add(&m->status.batches, 1);
 }
 
-static enum th_code write_batch(struct materialize *m, const struct log_records *records,
+static enum th_code write_batch(struct materialize *m, const struct decoded *all, size_t n,
                                 struct th_err *err)
 {
     struct view_change change = {0};
     struct view_step *steps = th_arena_array(&m->records, m->steps_n, sizeof *steps);
 
     if (!steps || view_batch_change(&m->batch, &change) != TH_OK)
-        return th_fail(err, TH_NOMEM, "a batch of %zu events", records->n);
+        return th_fail(err, TH_NOMEM, "a batch of %zu events", n);
     change.steps = steps;
-    change.steps_n = take_steps(m, records, steps);
+    change.steps_n = take_steps(m, all, n, steps);
     TH_TRY(m->store->ops->commit(m->store, &change, err));
-    moved(m, &change, records->n);
+    moved(m, &change, n);
     return TH_OK;
 }
 
@@ -249,17 +253,57 @@ static enum th_code fail_fold(const struct materialize *m, enum th_code code, st
     return th_fail(err, code, "folding a batch");
 }
 
+static enum th_code fold_and_write(struct materialize *m, const struct decoded *all, size_t n,
+                                   struct th_err *err)
+{
+    enum th_code code = fold_twice(m, all, n);
+
+    return code == TH_OK ? write_batch(m, all, n, err) : fail_fold(m, code, err);
+}
+
+/* What the tables refuse, whenever it is tried: not the world around is to blame but a record. */
+static bool is_poison(enum th_code code)
+{
+    return code == TH_INVALID || code == TH_CONFLICT || code == TH_MALFORMED;
+}
+
+/* Instead of the record its dead letter; if not even that is taken, nothing helps. */
+static enum th_code bury(struct materialize *m, struct decoded *one, const struct th_err *why,
+                         struct th_err *err)
+{
+    if (one->code != TH_OK)
+        return th_fail(err, why->code, "%s", why->text);
+    one->code = why->code;
+    if (th_arena_copy(&m->records, th_str(why->text), &one->why) != TH_OK)
+        return th_fail(err, TH_NOMEM, "a dead letter");
+    atomic_fetch_add(&m->status.undecodable, 1);
+    return fold_and_write(m, one, 1, err);
+}
+
+/* A record that the tables refuse must not hold up all others: halving finds it. */
+static enum th_code fold_slice(struct materialize *m, struct decoded *all, size_t n,
+                               struct th_err *err)
+{
+    struct th_err why = {0};
+    enum th_code code = fold_and_write(m, all, n, &why);
+
+    if (code == TH_OK)
+        return TH_OK;
+    if (!is_poison(code))
+        return th_fail(err, code, "%s", why.text);
+    if (n == 1)
+        return bury(m, all, &why, err);
+    TH_TRY(fold_slice(m, all, n / 2, err));
+    return fold_slice(m, all + n / 2, n - n / 2, err);
+}
+
 static enum th_code fold_records(struct materialize *m, const struct log_records *records,
                                  struct th_err *err)
 {
     struct decoded *all = NULL;
 
     TH_TRY(decode_all(m, records, &all, err));
-    m->batch.err = (struct th_err){0};
-    enum th_code code = fold_twice(m, all, records->n);
-    if (code != TH_OK)
-        return fail_fold(m, code, err);
-    return write_batch(m, records, err);
+    return fold_slice(m, all, records->n, err);
 }
 
 static bool is_within(const struct materialize *m, struct log_place place)
@@ -290,7 +334,6 @@ static enum th_code fold_batch(struct materialize *m, size_t *out_events_n, stru
 {
     struct log_records records;
 
-    view_batch_reset(&m->batch);
     th_arena_reset(&m->records);
     if (!m->reader)
         TH_TRY(open_slot(m, err));

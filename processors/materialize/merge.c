@@ -34,6 +34,7 @@ enum th_code merge_outcome(struct view_batch *batch, const struct outcome_column
                            struct th_str outcome, struct th_str reason, int64_t at_us,
                            bool *out_is_taken)
 {
+    TH_TRY(view_batch_clean(batch, &reason));
     bool is_taken = to->outcome->n == 0 ||
                     cmp_outcome(*to->outcome, *to->at, *to->reason, outcome, at_us, reason) > 0;
 
@@ -50,6 +51,14 @@ enum th_code merge_outcome(struct view_batch *batch, const struct outcome_column
 static int cmp_int(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
+}
+
+enum th_code clean_report(const struct folding *f, struct attempt_reported *out)
+{
+    *out = f->event->as.attempt_reported;
+    TH_TRY(view_batch_clean(f->batch, &out->status));
+    TH_TRY(view_batch_clean(f->batch, &out->reason));
+    return view_batch_clean(f->batch, &out->provider_code);
 }
 
 bool report_wins(const struct attempt_reported *ev, const struct report_columns *held)

@@ -352,6 +352,35 @@ static void test_a_rebuild_takes_the_place_of_the_old(void **unused)
     th_log_close(log);
 }
 
+/* --- what the tables do not take
+ * --------------------------------------------------------------------- */
+
+static void test_a_refused_record_holds_nothing_up(void **unused)
+{
+    (void)unused;
+    struct th_log *log = open_log();
+    char id[TH_ID_TEXT_LEN + 1];
+    char sql[256];
+    struct th_err err = {0};
+
+    th_id_text(story_send(7, 3), id);
+    (void)snprintf(sql, sizeof sql,
+                   "DO $$ BEGIN EXECUTE format('ALTER TABLE view_g%%s.sends ADD CONSTRAINT refused"
+                   " CHECK (send <> ''%s'')', (SELECT gen FROM views.generation WHERE state ="
+                   " 'current')); END $$",
+                   id);
+    assert_int_equal(pg_run(logs.admin, sql, &err), TH_OK);
+    int64_t letters = ask("SELECT count(*) FROM views.dead_letters");
+    int64_t sends = ask("SELECT count(*) FROM views.sends");
+    story_append(log, "third", 7);
+    fold_all(log);
+    assert_int_equal(ask("SELECT count(*) FROM views.sends"), sends + STORY_SENDS - 1);
+    int64_t more = ask("SELECT count(*) FROM views.dead_letters") - letters;
+    print_message("  %lld events became dead letters\n", (long long)more - 1);
+    assert_true(more > 3); /* one that the story tells itself, and each event of that send */
+    th_log_close(log);
+}
+
 /* --- analysts
  * --------------------------------------------------------------------------------------- */
 
@@ -450,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_row_is_named),
         cmocka_unit_test(test_a_rebuild_takes_the_place_of_the_old),
         cmocka_unit_test(test_analysts),
+        cmocka_unit_test(test_a_refused_record_holds_nothing_up),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

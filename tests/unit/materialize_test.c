@@ -9,6 +9,7 @@
 #include "processors/materialize/fold.h"
 #include "processors/materialize/materialize.h"
 #include "processors/materialize/memory_store.h"
+#include "tests/unit/failing_malloc.h"
 
 #define TENANT   TH_STR("pratham")
 #define BEGIN_US INT64_C(1780000000000000)
@@ -216,7 +217,25 @@ static struct told ended(int32_t n, const char *reason, bool is_reached)
 /* --- folding ------------------------------------------------------------------------------------
  */
 
-/* Fold events (given by their numbers in the story, which are their offsets too) as one batch. */
+/* Fold events (given by their numbers in the story, which are their offsets too), and say what is
+ * to be written. */
+static enum th_code try_fold(struct view_batch *batch, const struct told *story,
+                             const size_t *which, size_t n, struct view_change *out)
+{
+    for (int round = 0; round < 2; round++) {
+        batch->is_touching = round == 0;
+        for (size_t i = 0; i < n; i++) {
+            struct log_place place = {story[which[i]].topic, 1, (int64_t)which[i]};
+            TH_TRY(fold_event(batch, &story[which[i]].event, place));
+        }
+        if (round == 0)
+            TH_TRY(view_batch_load(batch));
+    }
+    TH_TRY(fold_settle(batch));
+    return view_batch_change(batch, out);
+}
+
+/* The same as one batch that is written. */
 static void fold_batch(struct view_store *store, const struct told *story, const size_t *which,
                        size_t n)
 {
@@ -226,17 +245,7 @@ static void fold_batch(struct view_store *store, const struct told *story, const
     struct th_err err = {0};
 
     view_batch_init(&batch, store);
-    for (int round = 0; round < 2; round++) {
-        batch.is_touching = round == 0;
-        for (size_t i = 0; i < n; i++) {
-            struct log_place place = {story[which[i]].topic, 1, (int64_t)which[i]};
-            assert_int_equal(fold_event(&batch, &story[which[i]].event, place), TH_OK);
-        }
-        if (round == 0)
-            assert_int_equal(view_batch_load(&batch), TH_OK);
-    }
-    assert_int_equal(fold_settle(&batch), TH_OK);
-    assert_int_equal(view_batch_change(&batch, &change), TH_OK);
+    assert_int_equal(try_fold(&batch, story, which, n, &change), TH_OK);
     assert_int_equal(store->ops->commit(store, &change, &err), TH_OK);
     view_batch_fini(&batch);
 }
@@ -551,8 +560,8 @@ static void test_any_order_of_a_whole_story(void **unused)
  * ----------------------------------------------------------------------------
  */
 
-static int64_t counted(const struct view_store *store, enum view_counter_source source,
-                       const char *outcome)
+static int64_t how_many(const struct view_store *store, enum view_counter_source source,
+                        const char *outcome)
 {
     int64_t n = 0;
 
@@ -583,10 +592,10 @@ static void test_counters_follow(void **unused)
         }
         assert_int_equal(in_all, 1); /* one send, in one set at any time */
         if (i == 2)
-            assert_int_equal(counted(store, VIEW_COUNTED_ATTEMPTS, "open"), 1);
+            assert_int_equal(how_many(store, VIEW_COUNTED_ATTEMPTS, "open"), 1);
     }
-    assert_int_equal(counted(store, VIEW_COUNTED_SENDS, "reached"), 1);
-    assert_int_equal(counted(store, VIEW_COUNTED_ATTEMPTS, "open"), 0);
+    assert_int_equal(how_many(store, VIEW_COUNTED_SENDS, "reached"), 1);
+    assert_int_equal(how_many(store, VIEW_COUNTED_ATTEMPTS, "open"), 0);
 
     /* The first attempt has its price, the second keeps the estimate. */
     assert_int_equal(memory_store_count(store, VIEW_TABLE_CAMPAIGN_COSTS), 2);
@@ -598,6 +607,81 @@ static void test_counters_follow(void **unused)
     assert_int_equal(priced_row->micros, 310000);
     assert_true(estimated->is_estimated);
     assert_int_equal(estimated->micros, 250000);
+    store->ops->close(store);
+}
+
+/* --- texts from outside
+ * ------------------------------------------------------------------------------
+ */
+
+static void test_texts_fit_the_tables(void **unused)
+{
+    (void)unused;
+    static char long_text[3001];
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[VIEW_TEXT_MAX - 1] = (char)0xe0; /* a letter of three bytes across the end */
+    long_text[VIEW_TEXT_MAX] = (char)0xa4;
+    long_text[VIEW_TEXT_MAX + 1] = (char)0xb9;
+    const struct {
+        const char *says;
+        struct th_str reason;
+        struct th_str expected;
+    } cases[] = {
+        {"a plain text stays", TH_STR("busy"), TH_STR("busy")},
+        {"NUL, which Postgres refuses, is replaced", TH_STR("a\0b"),
+         TH_STR("a\xef\xbf\xbd"
+                "b")},
+        {"a text too long for an index is cut between characters",
+         th_str(long_text),
+         {long_text, VIEW_TEXT_MAX - 1}},
+    };
+
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct told story[] = {planned(1), ended(1, "", false)};
+        const size_t both[] = {0, 1};
+
+        print_message("  %s\n", cases[i].says);
+        story[1].event.as.send_ended.reason = cases[i].reason;
+        struct view_store *store = fold_in_order(story, both, 2);
+        assert_str_equal(the_send(store)->reason, cases[i].expected);
+        fold_batch(store, story, both + 1, 1); /* once more: the same */
+        assert_str_equal(the_send(store)->reason, cases[i].expected);
+        assert_int_equal(memory_store_count(store, VIEW_TABLE_CAMPAIGN_COUNTERS), 0);
+        store->ops->close(store);
+    }
+}
+
+/* --- no memory
+ * ------------------------------------------------------------------------------------
+ */
+
+static void test_every_failed_allocation(void **unused)
+{
+    (void)unused;
+    struct told story[32];
+    size_t n = long_story(story);
+    size_t order[32];
+    struct view_store *store = new_store();
+    enum th_code code = TH_NOMEM;
+    long failed = 0;
+
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    for (; code != TH_OK; failed++) {
+        struct view_batch batch;
+        struct view_change change = {0};
+        long live = mallocs_live;
+
+        view_batch_init(&batch, store);
+        mallocs_left = failed;
+        code = try_fold(&batch, story, order, n, &change);
+        mallocs_left = -1;
+        view_batch_fini(&batch);
+        assert_int_equal(mallocs_live, live);
+        assert_true(code == TH_OK || code == TH_NOMEM);
+    }
+    print_message("  %ld allocations\n", failed - 1);
+    assert_true(failed > 5);
     store->ops->close(store);
 }
 
@@ -762,6 +846,8 @@ int main(void)
         cmocka_unit_test(test_every_order_of_callbacks),
         cmocka_unit_test(test_any_order_of_a_whole_story),
         cmocka_unit_test(test_counters_follow),
+        cmocka_unit_test(test_texts_fit_the_tables),
+        cmocka_unit_test(test_every_failed_allocation),
         cmocka_unit_test(test_shell_folds_everything_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
