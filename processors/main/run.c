@@ -12,6 +12,7 @@
 #include "connectors/gateway/gateway.h"
 #include "connectors/http_client/http_client.h"
 #include "connectors/postgres/audience.h"
+#include "connectors/postgres/queries.h"
 #include "connectors/postgres/view_store.h"
 #include "connectors/twilio/twilio.h"
 #include "processors/dispatch/caller.h"
@@ -346,11 +347,12 @@ static enum th_code open_shared(struct run *run, struct th_err *err)
     TH_TRY(pg_audience_open(run->conninfo, run->log, run->reference, run->scratch, &run->audience,
                             err));
     effects_audience_init(&run->effects_audience, run->audience);
-    return TH_OK;
+    return pg_views_open(run->conninfo, run->log, run->audience, &run->views, err);
 }
 
 static void close_shared(struct run *run)
 {
+    pg_views_close(run->views);
     if (run->audience)
         pg_audience_close(run->audience);
     reference_free(run->reference);
