@@ -259,7 +259,7 @@ enum th_code query_recipients(struct views *views, struct th_str tenant, struct 
     struct pg_views *self = pg_views_of(views);
     struct page page = {.campaign = campaign, .tenant = tenant, .limit = query_limit(limit)};
     struct view_recipient *at = NULL;
-    struct extent extent;
+    struct extent extent = {0};
     size_t n = 0;
 
     TH_TRY(query_check_tenant(tenant, err));
