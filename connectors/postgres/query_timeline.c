@@ -92,7 +92,7 @@ static void sort_by_time(struct view_send_event *events, size_t n)
 static enum th_code read_all(struct timeline *t, struct th_str places,
                              struct view_send_event *events, size_t n, struct th_err *err)
 {
-    struct log_place place;
+    struct log_place place = {0};
 
     for (size_t i = 0; i < n; i++) {
         TH_TRY(place_of(t, places, i, &place, err));
