@@ -1,57 +1,42 @@
 /* compare.c - do we and a provider's own ledger agree about each number of a campaign?
  *
- * Our side is the API, not the database: what a customer would see. An attempt that we call
- * accepted must be in the ledger exactly once; one whose outcome nobody knows may be; any other
- * must not be. The callback URL of an execution names the attempt (common/callback_token.h), so an
- * execution is compared with the attempt that it belongs to, and its number with ours.
+ * Our side is the API, not the database: what a customer would see. The callback URL of an
+ * execution names the attempt, so an execution is compared with the attempt that it belongs to.
  */
 #include "common/encode.h"
-#include "common/ids.h"
 #include "processors/cli/answer.h"
+#include "processors/cli/match.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define TOKEN_BYTES_MAX 200
-#define PHONE_MAX       20
-#define ATTEMPTS_SEEN   64 /* bits of a set of attempts */
-
-/* A send of ours, and what the ledger says about it. */
-struct line {
-    struct th_id send;
-    char phone[PHONE_MAX];
-    uint64_t must; /* attempts that were executed, bit n-1 */
-    uint64_t may;  /* attempts of which nobody knows */
-    uint64_t there;
-    bool is_detailed; /* must and may are by attempt; else by count */
-    int32_t attempts;
-    int32_t executions;
-    bool is_other; /* another number, or one attempt twice */
-};
-
 struct comparison {
     struct cli *cli;
     struct client *client;
-    struct line *lines;
-    size_t n;
-    size_t cap;
+    struct match match;
+    struct th_buf unclear; /* struct match_send, whose attempts must be looked at one by one */
     bool has_run;
     int64_t run_ms; /* the first 48 bits of the run's sends */
     const char *set;
-    int64_t only_here;
-    int64_t only_there;
-    int64_t different;
+    int64_t counts[MATCH_DIFFERENT + 1];
 };
 
 /* --- our side --------------------------------------------------------------------------------- */
 
-static uint64_t bit_of(int64_t n)
+static void note_attempt(struct match_send *send, struct th_json attempt)
 {
-    return n >= 1 && n <= ATTEMPTS_SEEN ? UINT64_C(1) << (n - 1) : 0;
+    struct th_str state = answer_str(attempt, "state");
+    uint64_t bit = match_bit(answer_int(attempt, "n"));
+
+    if (th_str_eq(state, TH_STR("accepted")))
+        send->must |= bit;
+    else if (th_str_eq(state, TH_STR("unknown")) || th_str_eq(state, TH_STR("in_doubt")) ||
+             th_str_eq(state, TH_STR("started")))
+        send->may |= bit;
 }
 
 /* What each attempt of a send came to. */
-static enum th_code detail(struct comparison *c, struct line *line, struct th_err *err)
+static enum th_code look_closely(struct comparison *c, struct match_send *send, struct th_err *err)
 {
     TH_AUTO(client_reply) struct client_reply reply = {0};
     TH_AUTO(th_json) struct json_t *document = NULL;
@@ -59,65 +44,39 @@ static enum th_code detail(struct comparison *c, struct line *line, struct th_er
     char path[128];
     size_t n = 0;
 
-    th_id_text(line->send, id);
+    th_id_text(send->send, id);
     snprintf(path, sizeof path, "/api/v1/sends/%s", id);
     TH_TRY(client_ask(c->client, &(struct client_ask){.method = "GET", .path = path}, &reply, err));
     TH_TRY(answer_read(&reply, &document, err));
     struct th_json attempts = th_json_at(th_json_root(document), "attempts");
     TH_TRY(th_json_array(attempts, 0, 10000, &n, err));
-    line->must = line->may = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct th_json attempt = th_json_item(attempts, i);
-        struct th_str state = answer_str(attempt, "state");
-        uint64_t bit = bit_of(answer_int(attempt, "n"));
-
-        if (th_str_eq(state, TH_STR("accepted")))
-            line->must |= bit;
-        else if (th_str_eq(state, TH_STR("unknown")) || th_str_eq(state, TH_STR("in_doubt")) ||
-                 th_str_eq(state, TH_STR("started")))
-            line->may |= bit;
-    }
-    line->is_detailed = true;
-    return TH_OK;
+    for (size_t i = 0; i < n; i++)
+        note_attempt(send, th_json_item(attempts, i));
+    return match_add(&c->match, send);
 }
 
-static enum th_code add_line(struct comparison *c, const struct line *line, struct th_err *err)
-{
-    if (c->n == c->cap) {
-        size_t cap = c->cap ? 2 * c->cap : 1024;
-        struct line *larger = reallocarray(c->lines, cap, sizeof *larger);
-
-        if (!larger)
-            return th_fail(err, TH_NOMEM, "%zu recipients", c->n);
-        c->lines = larger;
-        c->cap = cap;
-    }
-    c->lines[c->n++] = *line;
-    return TH_OK;
-}
-
-/* One attempt that was accepted says all by itself; whatever else happened is looked at closely. */
+/* One attempt that was accepted says all by itself; whatever else happened is looked at closely,
+ * though not while a page is open. */
 static enum th_code on_recipient(void *arg, struct th_json row, struct th_err *err)
 {
     struct comparison *c = arg;
-    struct line line = {.attempts = (int32_t)answer_int(row, "attempts")};
+    struct match_send send = {0};
+    int64_t attempts = answer_int(row, "attempts");
 
-    if (!th_id_parse(answer_str(row, "send"), &line.send))
+    if (!th_id_parse(answer_str(row, "send"), &send.send))
         return TH_OK; /* never released */
-    snprintf(line.phone, sizeof line.phone, "%.*s", TH_ARG(answer_str(row, "phone")));
+    snprintf(send.phone, sizeof send.phone, "%.*s", TH_ARG(answer_str(row, "phone")));
     c->has_run = true;
-    c->run_ms = th_id_ms(line.send);
-    if (line.attempts == 1 &&
+    c->run_ms = th_id_ms(send.send);
+    if (attempts == 0)
+        return match_add(&c->match, &send);
+    if (attempts == 1 &&
         (strcmp(c->set, "reached") == 0 || strcmp(c->set, "accepted_no_report") == 0)) {
-        line.must = 1;
-        line.is_detailed = true;
+        send.must = match_bit(1);
+        return match_add(&c->match, &send);
     }
-    return add_line(c, &line, err);
-}
-
-static int by_send(const void *a, const void *b)
-{
-    return th_id_cmp(((const struct line *)a)->send, ((const struct line *)b)->send);
+    th_buf_add(&c->unclear, (struct th_str){(const char *)&send, sizeof send});
+    return th_buf_status(&c->unclear) == TH_OK ? TH_OK : th_fail(err, TH_NOMEM, "recipients");
 }
 
 static enum th_code read_ours(struct comparison *c, struct th_err *err)
@@ -136,56 +95,29 @@ static enum th_code read_ours(struct comparison *c, struct th_err *err)
         TH_TRY(th_buf_status(&path));
         TH_TRY(answer_pages(c->client, path.p, CLIENT_TENANT, on_recipient, c, err));
     }
-    for (size_t i = 0; i < c->n; i++)
-        if (!c->lines[i].is_detailed && c->lines[i].attempts > 0)
-            TH_TRY(detail(c, &c->lines[i], err));
-    if (c->n > 0)
-        qsort(c->lines, c->n, sizeof *c->lines, by_send);
+    for (size_t at = 0; at < c->unclear.n; at += sizeof(struct match_send)) {
+        struct match_send send;
+
+        memcpy(&send, c->unclear.p + at, sizeof send);
+        TH_TRY(look_closely(c, &send, err));
+    }
     return TH_OK;
 }
 
 /* --- the ledger ------------------------------------------------------------------------------- */
 
-/* The attempt that a callback URL names; its signature is the gateway's business. */
-static bool attempt_of(struct th_str url, struct th_id *out_send, int64_t *out_n)
-{
-    TH_AUTO(th_buf) struct th_buf bytes = {0};
-    struct th_str token = url;
-
-    for (size_t i = url.n; i > 0; i--)
-        if (url.p[i - 1] == '/') {
-            token = (struct th_str){url.p + i, url.n - i};
-            break;
-        }
-    if (th_base64url_parse(token, &bytes) != TH_OK || bytes.n < 24 || bytes.n > TOKEN_BYTES_MAX ||
-        bytes.p[0] != 1)
-        return false;
-    memcpy(out_send->b, bytes.p + 5, sizeof out_send->b);
-    *out_n = ((int64_t)(unsigned char)bytes.p[21] << 8) | (unsigned char)bytes.p[22];
-    return true;
-}
-
 static enum th_code on_execution(void *arg, struct th_str text, struct th_err *err)
 {
     struct comparison *c = arg;
     TH_AUTO(th_json) struct json_t *document = NULL;
-    struct line wanted = {0};
+    struct th_id send;
     int64_t n;
 
     TH_TRY(th_json_parse(text, text.n, &document, err));
     struct th_json execution = th_json_root(document);
-    if (!attempt_of(answer_str(execution, "callback_url"), &wanted.send, &n) || !c->has_run ||
-        th_id_ms(wanted.send) != c->run_ms)
-        return TH_OK; /* of another campaign */
-    struct line *line = c->n > 0 ? bsearch(&wanted, c->lines, c->n, sizeof wanted, by_send) : NULL;
-    if (!line) {
-        c->only_there++;
-        return TH_OK;
-    }
-    if ((line->there & bit_of(n)) || !th_str_eq(answer_str(execution, "to"), th_str(line->phone)))
-        line->is_other = true;
-    line->there |= bit_of(n);
-    line->executions++;
+    if (match_attempt_of_url(answer_str(execution, "callback_url"), &send, &n) &&
+        th_id_ms(send) == c->run_ms) /* else of another campaign */
+        match_execution(&c->match, send, n, answer_str(execution, "to"));
     return TH_OK;
 }
 
@@ -217,23 +149,39 @@ static enum th_code read_theirs(struct comparison *c, struct th_err *err)
 
 /* --- both ------------------------------------------------------------------------------------- */
 
-static void judge(struct comparison *c, const struct line *line)
+static void judge(struct comparison *c, const struct match_send *send)
 {
-    bool is_missing = (line->must & ~line->there) != 0;
-    bool is_extra = (line->there & ~(line->must | line->may)) != 0;
+    static const char *const words[] = {
+        [MATCH_AGREES] = "",
+        [MATCH_ONLY_HERE] = "accepted here, never executed there",
+        [MATCH_ONLY_THERE] = "executed there, though nothing here says so",
+        [MATCH_DIFFERENT] = "executed there another time than here",
+    };
+    enum match_verdict verdict = match_judge(send);
 
-    if (!is_missing && !is_extra && !line->is_other)
-        return;
-    if (line->there == 0)
-        c->only_here++;
-    else if (line->must == 0 && line->may == 0)
-        c->only_there++;
+    c->counts[verdict]++;
+    if (verdict != MATCH_AGREES && !c->cli->is_json)
+        fprintf(stderr, "%s: %s%s\n", send->phone, words[verdict],
+                send->is_other ? " (twice, or for another number)" : "");
+}
+
+static enum th_code print_comparison(const struct comparison *c, struct th_err *err)
+{
+    int64_t only_here = c->counts[MATCH_ONLY_HERE];
+    int64_t only_there = c->counts[MATCH_ONLY_THERE] + c->match.strangers;
+    int64_t different = c->counts[MATCH_DIFFERENT];
+    bool agrees = only_here + only_there + different == 0;
+
+    if (c->cli->is_json)
+        printf("{\"agrees\":%s,\"only_here\":%lld,\"only_there\":%lld,\"different\":%lld}\n",
+               agrees ? "true" : "false", (long long)only_here, (long long)only_there,
+               (long long)different);
     else
-        c->different++;
-    if (!c->cli->is_json)
-        fprintf(stderr, "%s: here %s, there %d executions%s\n", line->phone,
-                line->must ? "accepted" : "not accepted", line->executions,
-                line->is_other ? ", twice or for another number" : "");
+        printf("%s: %lld numbers only here, %lld only there, %lld different\n",
+               agrees ? "both agree" : "they do not agree", (long long)only_here,
+               (long long)only_there, (long long)different);
+    return agrees ? TH_OK
+                  : th_fail(err, TH_CONFLICT, "the ledger does not agree with the certificate");
 }
 
 static enum th_code ledger_compare(struct cli *cli, struct th_err *err)
@@ -247,21 +195,13 @@ static enum th_code ledger_compare(struct cli *cli, struct th_err *err)
     code = read_ours(&c, err);
     if (code == TH_OK)
         code = read_theirs(&c, err);
-    for (size_t i = 0; code == TH_OK && i < c.n; i++)
-        judge(&c, &c.lines[i]);
-    free(c.lines);
-    TH_TRY(code);
-    bool agrees = c.only_here + c.only_there + c.different == 0;
-    if (cli->is_json)
-        printf("{\"agrees\":%s,\"only_here\":%lld,\"only_there\":%lld,\"different\":%lld}\n",
-               agrees ? "true" : "false", (long long)c.only_here, (long long)c.only_there,
-               (long long)c.different);
-    else
-        printf("%s: %lld numbers only here, %lld only there, %lld different\n",
-               agrees ? "both agree" : "they do not agree", (long long)c.only_here,
-               (long long)c.only_there, (long long)c.different);
-    return agrees ? TH_OK
-                  : th_fail(err, TH_CONFLICT, "the ledger does not agree with the certificate");
+    for (size_t i = 0; code == TH_OK && i < c.match.n; i++)
+        judge(&c, &c.match.sends[i]);
+    if (code == TH_OK)
+        code = print_comparison(&c, err);
+    match_fini(&c.match);
+    th_buf_fini(&c.unclear);
+    return code;
 }
 
 static const struct cli_option compare_options[] = {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BAR_WIDTH     30
+#define BAR_BYTES     (3 * BAR_WIDTH + 1) /* a block takes 3 in UTF-8 */
 #define POLL_NS       250000000L
 #define LINE_EVERY_US (2 * TH_US_PER_SEC) /* where nobody watches a terminal */
 
@@ -40,21 +41,27 @@ static double rate_of(const struct watch *watch, struct th_json p, int64_t now_u
                : (double)(answer_int(p, "done") - watch->begun_done) * 1e6 / (double)us;
 }
 
+static void put_bar(char out[BAR_BYTES], size_t full)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < BAR_WIDTH; i++)
+        n += (size_t)snprintf(out + n, BAR_BYTES - n, "%s", i < full ? "█" : "░");
+}
+
 static void draw(struct watch *watch, struct th_json p, bool is_end)
 {
     int64_t now_us = th_clock_monotonic_us(&th_clock_real);
     int64_t all = answer_int(p, "audience");
     int64_t done = answer_int(p, "done");
     double rate = rate_of(watch, p, now_us);
-    char bar[3 * BAR_WIDTH + 1];
+    char bar[BAR_BYTES];
     char eta[32] = "-";
-    int full = all > 0 ? (int)(done * BAR_WIDTH / all) : 0;
 
     if (!watch->is_tty && !is_end && now_us - watch->line_us < LINE_EVERY_US)
         return;
     watch->line_us = now_us;
-    for (int i = 0; i < BAR_WIDTH; i++)
-        snprintf(bar + 3 * i, sizeof bar - (size_t)(3 * i), "%s", i < full ? "█" : "░");
+    put_bar(bar, all > 0 ? (size_t)(done * BAR_WIDTH / all) : 0);
     if (rate > 0)
         put_duration(eta, (int64_t)((double)(all - done) / rate));
     fprintf(stderr,
