@@ -115,19 +115,27 @@ static enum th_code take_started(const struct folding *f, struct campaigns_row *
     return enter(f, row, "running");
 }
 
+/* What became of a pending start follows from an answer, so it has no cause; a start that is
+ * refused while another is pending has one. */
+static bool ends_start(const struct folding *f, const struct campaigns_row *row)
+{
+    const struct command_refused *ev = &f->event->as.command_refused;
+    struct th_id cause = cause_of(f);
+
+    return th_str_eq(ev->command, TH_STR("start")) && th_str_eq(row->phase, TH_STR("starting")) &&
+           (th_id_is_zero(cause) || th_id_eq(cause, row->start_command));
+}
+
 static enum th_code take_refused(const struct folding *f, struct campaigns_row *row)
 {
     const struct command_refused *ev = &f->event->as.command_refused;
-    bool is_start = th_str_eq(ev->command, TH_STR("start"));
-    struct th_id command = cause_of(f);
 
-    if (is_start && th_str_eq(row->phase, TH_STR("starting"))) {
-        command = row->start_command;
-        TH_TRY(view_batch_text(f->batch, &row->refused_code, ev->code));
-        TH_TRY(view_batch_text(f->batch, &row->refused_detail, ev->detail));
-        TH_TRY(enter(f, row, "draft"));
-    }
-    return settle_command(f, command, "refused", ev->code, ev->detail);
+    if (!ends_start(f, row))
+        return settle_command(f, cause_of(f), "refused", ev->code, ev->detail);
+    TH_TRY(view_batch_text(f->batch, &row->refused_code, ev->code));
+    TH_TRY(view_batch_text(f->batch, &row->refused_detail, ev->detail));
+    TH_TRY(enter(f, row, "draft"));
+    return settle_command(f, row->start_command, "refused", ev->code, ev->detail);
 }
 
 static enum th_code take_released(const struct folding *f, struct campaigns_row *row)

@@ -18,6 +18,16 @@ static bool ended_in_doubt(const struct sends_row *row)
     return th_str_eq(row->ended_reason, TH_STR("in_doubt"));
 }
 
+/* The best that is known of why: the certificate counts by it. */
+static struct th_str why_unreached(const struct sends_row *row, struct th_str decided)
+{
+    if (decided.n)
+        return decided;
+    if (row->status_reason.n)
+        return row->status_reason;
+    return row->status.n ? row->status : TH_STR("unspecified");
+}
+
 /* The provider has the last attempt. Only its final, bad report says more; then retry's word on the
  * send counts, and before retry had its say the report's. */
 static void outcome_of_accepted(const struct sends_row *row, struct th_str *out,
@@ -28,13 +38,13 @@ static void outcome_of_accepted(const struct sends_row *row, struct th_str *out,
     if (!row->status_is_final)
         say(out, out_reason, TH_STR("accepted_no_report"), none);
     else if (row->ended_at && !ended_in_doubt(row))
-        say(out, out_reason, TH_STR("unreached"), row->ended_reason);
+        say(out, out_reason, TH_STR("unreached"), why_unreached(row, row->ended_reason));
     else if (row->suppressed_at)
         say(out, out_reason, TH_STR("suppressed"), row->suppressed_reason);
     else if (row->moved_on >= row->attempts)
         say(out, out_reason, TH_STR("unsent"), none);
     else
-        say(out, out_reason, TH_STR("unreached"), row->status_reason);
+        say(out, out_reason, TH_STR("unreached"), why_unreached(row, row->status_reason));
 }
 
 /* Nobody says that the provider has it: what retry decided, or else what the last attempt left. */
@@ -61,7 +71,7 @@ void fold_send_outcome(const struct sends_row *row, struct th_str *out, struct t
     else if (th_str_eq(row->attempt_outcome, TH_STR("accepted")))
         outcome_of_accepted(row, out, out_reason);
     else if (row->ended_at && !ended_in_doubt(row))
-        say(out, out_reason, TH_STR("unreached"), row->ended_reason);
+        say(out, out_reason, TH_STR("unreached"), why_unreached(row, row->ended_reason));
     else if (row->suppressed_at && !row->ended_at)
         say(out, out_reason, TH_STR("suppressed"), row->suppressed_reason);
     else

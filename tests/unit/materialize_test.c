@@ -361,6 +361,10 @@ static void test_sets(void **unused)
          "",
          {planned(1), result(OUT, 1, ATTEMPT_OUTCOME_UNKNOWN, "timeout"),
           resolved(OUT, 1, ATTEMPT_OUTCOME_NOT_EXECUTED)}},
+        {"a failure without a reason is counted by its status",
+         "unreached",
+         "undelivered",
+         {planned(1), reported(OUT, 1, PROVIDER_SMS_UNDELIVERED, "", 5)}},
         {"rejected for good",
          "unreached",
          "invalid_number",
@@ -610,6 +614,106 @@ static void test_counters_follow(void **unused)
     store->ops->close(store);
 }
 
+/* --- commands
+ * -------------------------------------------------------------------------------------
+ */
+
+static struct th_id command_id(uint8_t which)
+{
+    return (struct th_id){{5, 5, 5, 5, 5, 5, 0x80, 1, 0x80, which}};
+}
+
+/* cause 0: none. */
+static struct told of_campaign(enum event_type type, uint8_t cause)
+{
+    struct told told = {.topic = TOPIC_CAMPAIGN_EVENTS, .event.type = type};
+
+    if (type == EVENT_START_CAMPAIGN) {
+        told.topic = TOPIC_CAMPAIGN_COMMANDS;
+        told.event.as.start_campaign.campaign = campaign_1;
+    } else if (type == EVENT_COMMAND_REFUSED) {
+        told.event.as.command_refused = (struct command_refused){.campaign = campaign_1,
+                                                                 .command = TH_STR("start"),
+                                                                 .code = TH_STR("no"),
+                                                                 .detail = TH_STR("it cannot be")};
+    } else {
+        told.event.as.campaign_starting.campaign = campaign_1; /* it stands first in all of them */
+    }
+    struct meta *meta = event_meta_mut(&told.event);
+    *meta = meta_at(1);
+    if (type == EVENT_START_CAMPAIGN)
+        meta->event_id = command_id(cause);
+    else if (cause)
+        meta->cause = (struct optional_uuid){true, command_id(cause)};
+    return told;
+}
+
+static void test_what_becomes_of_a_start(void **unused)
+{
+    (void)unused;
+    const struct {
+        const char *says;
+        const char *first;
+        const char *second;
+        const char *phase;
+        struct told story[STORY_MAX];
+    } cases[] = {
+        {"pending until the audience was looked up",
+         "starting",
+         "",
+         "starting",
+         {of_campaign(EVENT_START_CAMPAIGN, 1), of_campaign(EVENT_CAMPAIGN_STARTING, 1)}},
+        {"applied when the run begins, whose event has no cause",
+         "applied",
+         "",
+         "running",
+         {of_campaign(EVENT_START_CAMPAIGN, 1), of_campaign(EVENT_CAMPAIGN_STARTING, 1),
+          of_campaign(EVENT_CAMPAIGN_STARTED, 0)}},
+        {"refused after the look-up, whose event has no cause",
+         "refused",
+         "",
+         "draft",
+         {of_campaign(EVENT_START_CAMPAIGN, 1), of_campaign(EVENT_CAMPAIGN_STARTING, 1),
+          of_campaign(EVENT_COMMAND_REFUSED, 0)}},
+        {"a second one is refused, the first goes on",
+         "applied",
+         "refused",
+         "running",
+         {of_campaign(EVENT_START_CAMPAIGN, 1), of_campaign(EVENT_CAMPAIGN_STARTING, 1),
+          of_campaign(EVENT_START_CAMPAIGN, 2), of_campaign(EVENT_COMMAND_REFUSED, 2),
+          of_campaign(EVENT_CAMPAIGN_STARTED, 0)}},
+        {"refused, and started again with success",
+         "refused",
+         "applied",
+         "running",
+         {of_campaign(EVENT_START_CAMPAIGN, 1), of_campaign(EVENT_CAMPAIGN_STARTING, 1),
+          of_campaign(EVENT_COMMAND_REFUSED, 0), of_campaign(EVENT_START_CAMPAIGN, 2),
+          of_campaign(EVENT_CAMPAIGN_STARTING, 2), of_campaign(EVENT_CAMPAIGN_STARTED, 0)}},
+    };
+    const struct campaigns_row campaign = {.campaign = campaign_1};
+
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct view_store *store = new_store();
+        const struct commands_row first = {.command = command_id(1)};
+        const struct commands_row second = {.command = command_id(2)};
+
+        print_message("  %s\n", cases[i].says);
+        for (size_t k = 0; k < STORY_MAX && event_meta(&cases[i].story[k].event)->tenant.n; k++) {
+            fold_batch(store, cases[i].story, &k, 1);
+            fold_batch(store, cases[i].story, &k, 1); /* again: nothing changes */
+        }
+        const struct commands_row *row = memory_store_find(store, VIEW_TABLE_COMMANDS, &first);
+        assert_str_equal(row->status, th_str(cases[i].first));
+        assert_str_equal(row->kind, TH_STR("StartCampaign"));
+        row = memory_store_find(store, VIEW_TABLE_COMMANDS, &second);
+        assert_str_equal(row ? row->status : TH_STR(""), th_str(cases[i].second));
+        const struct campaigns_row *found =
+            memory_store_find(store, VIEW_TABLE_CAMPAIGNS, &campaign);
+        assert_str_equal(found->phase, th_str(cases[i].phase));
+        store->ops->close(store);
+    }
+}
+
 /* --- texts from outside
  * ------------------------------------------------------------------------------
  */
@@ -846,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_every_order_of_callbacks),
         cmocka_unit_test(test_any_order_of_a_whole_story),
         cmocka_unit_test(test_counters_follow),
+        cmocka_unit_test(test_what_becomes_of_a_start),
         cmocka_unit_test(test_texts_fit_the_tables),
         cmocka_unit_test(test_every_failed_allocation),
         cmocka_unit_test(test_shell_folds_everything_once),
