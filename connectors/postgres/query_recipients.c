@@ -3,8 +3,10 @@
 #include "common/content.h"
 #include "connectors/postgres/queries_internal.h"
 
-/* So many parts of the audience are looked through for one page: 16,000 recipients. */
-#define PARTS_AT_ONCE  16
+/* So many parts of the audience are looked through by one statement, and for one page: 16,000
+ * recipients. */
+#define PARTS_AT_ONCE  4
+#define PARTS_OF_PAGE  16
 #define REASON_LEN_MAX 64
 #define PART_ARENA_MAX ((size_t)16 * 1024 * 1024)
 
@@ -94,55 +96,58 @@ static enum th_code measure(struct pg_views *self, struct th_str tenant, struct 
 }
 
 /* Every row of some parts of the audience, each with the set that it belongs to: the sets of the
- * certificate, row by row. */
+ * certificate, row by row. Of what is known of a row the first in rank counts: that it is left out,
+ * what became of its send, that it was released; of a row that was not, how the campaign stands.
+ * Sorted rather than joined, since the planner cannot know how many rows any of them has. */
 static const struct pg_statement list = {
-    "WITH c AS MATERIALIZED (SELECT audience, run, phase, ended_at FROM views.campaigns"
-    " WHERE tenant = $1::text AND campaign = $2::uuid),"
-    " r AS (SELECT p.part, g.row FROM c JOIN views.audience_parts p USING (audience)"
-    " CROSS JOIN LATERAL generate_series(0, p.recipients - 1) g(row)"
-    " WHERE p.tenant = $1::text AND p.part >= $3::int4 AND p.part < $4::int4),"
+    "WITH c AS MATERIALIZED (SELECT audience, run, ended_at, phase = 'cancelled' AS is_cancelled"
+    " FROM views.campaigns WHERE tenant = $1::text AND campaign = $2::uuid),"
     " l AS MATERIALIZED (SELECT part, first_row, recipients, duplicates, released_at"
     " FROM views.releases WHERE campaign = $2::uuid AND tenant = $1::text"
     " AND part >= $3::int4 AND part < $4::int4),"
-    " released AS (SELECT l.part, l.first_row + g.i AS row"
-    " FROM l CROSS JOIN LATERAL generate_series(0, l.recipients - 1) g(i)),"
-    " twice AS (SELECT l.part, l.released_at, get_byte(l.duplicates, 2 * g.i) * 256"
-    " + get_byte(l.duplicates, 2 * g.i + 1) AS row"
-    " FROM l CROSS JOIN LATERAL generate_series(0, length(l.duplicates) / 2 - 1) g(i)),"
-    " s AS MATERIALIZED (SELECT s.part, s.row, s.send, s.attempts, s.changed_at, s.reason,"
-    " CASE WHEN s.outcome <> 'planned' THEN s.outcome"
+    " f AS ("
+    " SELECT 1 AS rank, l.part, get_byte(l.duplicates, 2 * g.i) * 256"
+    " + get_byte(l.duplicates, 2 * g.i + 1) AS row, 'suppressed' AS outcome,"
+    " 'duplicate' AS reason, NULL::uuid AS send, 0 AS attempts, l.released_at AS at"
+    " FROM l CROSS JOIN LATERAL generate_series(0, length(l.duplicates) / 2 - 1) g(i)"
+    " UNION ALL"
+    " SELECT 2, s.part, s.row, CASE WHEN s.outcome <> 'planned' THEN s.outcome"
     " WHEN (SELECT a.state FROM views.attempts a WHERE a.send = s.send AND a.n = s.attempts)"
-    " = 'started' THEN 'in_doubt' ELSE 'unsent' END AS outcome"
-    " FROM c JOIN views.sends s ON s.run = c.run"
+    " = 'started' THEN 'in_doubt' ELSE 'unsent' END,"
+    " CASE WHEN s.outcome IN ('unreached', 'suppressed') THEN coalesce(s.reason, 'unspecified') "
+    "END,"
+    " s.send, s.attempts, s.changed_at FROM c JOIN views.sends s ON s.run = c.run"
     " WHERE s.campaign = $2::uuid AND s.tenant = $1::text"
-    " AND s.part >= $3::int4 AND s.part < $4::int4),"
-    " k AS (SELECT r.part::int8 * 1000 + r.row AS ordinal, s.send, s.attempts,"
-    " CASE WHEN t.row IS NOT NULL THEN 'suppressed' WHEN s.send IS NOT NULL THEN s.outcome"
-    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN 'unreached' ELSE 'unsent' END AS outcome,"
-    " CASE WHEN t.row IS NOT NULL THEN 'duplicate'"
-    " WHEN s.send IS NOT NULL AND s.outcome IN ('unreached', 'suppressed')"
-    " THEN coalesce(s.reason, 'unspecified') WHEN s.send IS NOT NULL THEN NULL"
-    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN 'cancelled' END AS reason,"
-    " CASE WHEN t.row IS NOT NULL THEN t.released_at WHEN s.send IS NOT NULL THEN s.changed_at"
-    " WHEN c.phase = 'cancelled' AND d.row IS NULL THEN c.ended_at END AS at"
-    " FROM c CROSS JOIN r LEFT JOIN twice t USING (part, row)"
-    " LEFT JOIN released d USING (part, row) LEFT JOIN s USING (part, row))"
+    " AND s.part >= $3::int4 AND s.part < $4::int4"
+    " UNION ALL"
+    " SELECT 3, l.part, l.first_row + g.i, 'unsent', NULL, NULL, 0, NULL"
+    " FROM l CROSS JOIN LATERAL generate_series(0, l.recipients - 1) g(i)"
+    " UNION ALL"
+    " SELECT 4, p.part, g.i, CASE WHEN c.is_cancelled THEN 'unreached' ELSE 'unsent' END,"
+    " CASE WHEN c.is_cancelled THEN 'cancelled' END, NULL, 0,"
+    " CASE WHEN c.is_cancelled THEN c.ended_at END"
+    " FROM c JOIN views.audience_parts p USING (audience)"
+    " CROSS JOIN LATERAL generate_series(0, p.recipients - 1) g(i)"
+    " WHERE p.tenant = $1::text AND p.part >= $3::int4 AND p.part < $4::int4),"
+    " k AS (SELECT DISTINCT ON (f.part, f.row) f.part::int8 * 1000 + f.row AS ordinal,"
+    " f.outcome, f.reason, f.send, f.attempts, f.at FROM f"
+    " WHERE f.part::int8 * 1000 + f.row > $5::int8 ORDER BY f.part, f.row, f.rank)"
     " SELECT ordinal, outcome, reason, send, attempts, at FROM k"
-    " WHERE ordinal > $5::int8 AND ($6::text = '' OR outcome = $6::text)"
-    " AND ($7::text = '' OR reason = $7::text) ORDER BY ordinal LIMIT $8::int8"};
+    " WHERE ($6::text = '' OR outcome = $6::text) AND ($7::text = '' OR reason = $7::text)"
+    " ORDER BY ordinal LIMIT $8::int8"};
 
 struct page {
     struct th_id campaign;
     struct th_str tenant;
     struct wanted wanted;
     int64_t after;
-    int32_t from_part;
-    int32_t to_part; /* not included */
+    int32_t from_part; /* that the statement looks through */
+    int32_t to_part;   /* not included */
     size_t limit;
 };
 
-static enum th_code ask(struct pg_views *self, const struct page *page, PGresult **out_result,
-                        struct th_err *err)
+static enum th_code ask(struct pg_views *self, const struct page *page, size_t limit,
+                        PGresult **out_result, struct th_err *err)
 {
     TH_AUTO(pg_params) struct pg_params params = {0};
 
@@ -153,7 +158,7 @@ static enum th_code ask(struct pg_views *self, const struct page *page, PGresult
     pg_add_int8(&params, page->after);
     pg_add_bytes(&params, page->wanted.set);
     pg_add_bytes(&params, page->wanted.reason);
-    pg_add_int8(&params, (int64_t)page->limit);
+    pg_add_int8(&params, (int64_t)limit);
     return pg_pool_execute(self->pool, &list, &params, out_result, err);
 }
 
@@ -222,6 +227,37 @@ static enum th_code name_all(struct pg_views *self, struct th_str tenant, struct
 /* --- a page ------------------------------------------------------------------------------------
  */
 
+/* What the parts from page->from_part to page->to_part have, behind what is in out already. */
+static enum th_code read_some(struct pg_views *self, const struct page *page,
+                              struct th_arena *arena, struct view_recipient *out, size_t *n,
+                              struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    TH_TRY(ask(self, page, page->limit - *n, &result, err));
+    for (int i = 0; i < PQntuples(result) && *n < page->limit; i++)
+        TH_TRY(take(result, i, arena, &out[(*n)++], err));
+    return TH_OK;
+}
+
+static enum th_code read_page(struct pg_views *self, struct page *page, const struct extent *extent,
+                              struct th_arena *arena, struct view_recipient *out, size_t *out_n,
+                              struct th_err *err)
+{
+    int32_t first = page->to_part;
+
+    *out_n = 0;
+    while (*out_n < page->limit && page->to_part < extent->parts &&
+           page->to_part - first < PARTS_OF_PAGE) {
+        page->from_part = page->to_part;
+        page->to_part = extent->parts - page->from_part > PARTS_AT_ONCE
+                            ? page->from_part + PARTS_AT_ONCE
+                            : extent->parts;
+        TH_TRY(read_some(self, page, arena, out, out_n, err));
+    }
+    return name_all(self, page->tenant, extent->audience, out, *out_n, arena, err);
+}
+
 static int64_t next_of(const struct page *page, const struct extent *extent,
                        const struct view_recipient *at, size_t n)
 {
@@ -232,25 +268,6 @@ static int64_t next_of(const struct page *page, const struct extent *extent,
     return -1;
 }
 
-static enum th_code read_page(struct pg_views *self, const struct page *page,
-                              const struct extent *extent, struct th_arena *arena,
-                              struct view_recipient **out, size_t *out_n, struct th_err *err)
-{
-    TH_AUTO(pg_result) PGresult *result = NULL;
-
-    TH_TRY(ask(self, page, &result, err));
-    size_t n = (size_t)PQntuples(result);
-    struct view_recipient *at = th_arena_array(arena, n + 1, sizeof *at);
-    if (!at)
-        return th_fail(err, TH_NOMEM, "recipients");
-    for (size_t i = 0; i < n; i++)
-        TH_TRY(take(result, (int)i, arena, &at[i], err));
-    TH_TRY(name_all(self, page->tenant, extent->audience, at, n, arena, err));
-    *out = at;
-    *out_n = n;
-    return TH_OK;
-}
-
 enum th_code query_recipients(struct views *views, struct th_str tenant, struct th_id campaign,
                               struct th_str outcome, int64_t after, size_t limit,
                               struct th_arena *arena, struct view_recipient **out, size_t *out_n,
@@ -258,24 +275,24 @@ enum th_code query_recipients(struct views *views, struct th_str tenant, struct 
 {
     struct pg_views *self = pg_views_of(views);
     struct page page = {.campaign = campaign, .tenant = tenant, .limit = query_limit(limit)};
-    struct view_recipient *at = NULL;
     struct extent extent = {0};
     size_t n = 0;
 
     TH_TRY(query_check_tenant(tenant, err));
     TH_TRY(parse_outcome(outcome, &page.wanted, err));
     TH_TRY(measure(self, tenant, campaign, &extent, err));
+    struct view_recipient *at = th_arena_array(arena, page.limit, sizeof *at);
+    if (!at)
+        return th_fail(err, TH_NOMEM, "recipients");
     page.after = after < -1 ? -1 : after;
-    *out_next = -1;
-    *out_n = 0;
-    if (page.after >= (int64_t)extent.parts * AUDIENCE_PART_ROWS - 1)
-        return TH_OK;
-    page.from_part = (int32_t)((page.after + 1) / AUDIENCE_PART_ROWS);
-    page.to_part = extent.parts - page.from_part > PARTS_AT_ONCE ? page.from_part + PARTS_AT_ONCE
-                                                                 : extent.parts;
-    TH_TRY(read_page(self, &page, &extent, arena, &at, &n, err));
+    if (page.after < (int64_t)extent.parts * AUDIENCE_PART_ROWS - 1) {
+        page.to_part = (int32_t)((page.after + 1) / AUDIENCE_PART_ROWS);
+        TH_TRY(read_page(self, &page, &extent, arena, at, &n, err));
+        *out_next = next_of(&page, &extent, at, n);
+    } else {
+        *out_next = -1;
+    }
     *out = at;
     *out_n = n;
-    *out_next = next_of(&page, &extent, at, n);
     return TH_OK;
 }
