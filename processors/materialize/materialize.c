@@ -9,6 +9,7 @@
 
 #define RECORDS_MAX  ((size_t)256 * 1024 * 1024) /* arena of one read */
 #define BUSY_EVENTS  500                         /* a batch of so many is load */
+#define READS_MAX    64                          /* of one batch */
 #define WAIT_MAX_MS  1000
 #define LOG_AGAIN_US (60 * TH_US_PER_SEC)
 
@@ -23,7 +24,6 @@ struct materialize {
     struct th_arena records;
     int64_t delay_us; /* between two commits */
     int64_t not_before_us;
-    bool is_more; /* the last read was full */
     struct {
         atomic_bool is_open;
         atomic_uint_fast64_t events, batches, rows, undecodable, failures;
@@ -329,48 +329,92 @@ static void bound(const struct materialize *m, struct log_records *records)
     records->n = kept;
 }
 
-/* *out_events_n: how many were read, folded or not. */
-static enum th_code fold_batch(struct materialize *m, size_t *out_events_n, struct th_err *err)
-{
+/* What a batch is made of. A reader shares its bytes among many partitions, so one short read does
+ * not mean that nothing is left. */
+struct gathered {
     struct log_records records;
+    size_t cap;
+    size_t bytes;
+    size_t events_n; /* read, folded or not */
+    bool is_full;    /* there may be more */
+};
 
+static enum th_code take_in(struct materialize *m, struct gathered *to,
+                            const struct log_records *more)
+{
+    if (to->records.n + more->n > to->cap) {
+        size_t cap = 2 * (to->records.n + more->n);
+        struct log_record *at = th_arena_array(&m->records, cap, sizeof *at);
+        if (!at)
+            return TH_NOMEM;
+        if (to->records.n)
+            memcpy(at, to->records.at, to->records.n * sizeof *at);
+        to->records.at = at;
+        to->cap = cap;
+    }
+    memcpy(to->records.at + to->records.n, more->at, more->n * sizeof *more->at);
+    to->records.n += more->n;
+    to->events_n += more->n;
+    for (size_t i = 0; i < more->n; i++)
+        to->bytes += more->at[i].key.n + more->at[i].value.n;
+    return TH_OK;
+}
+
+static enum th_code gather(struct materialize *m, struct gathered *out, struct th_err *err)
+{
+    *out = (struct gathered){.is_full = true};
+    for (int reads = 0; reads < READS_MAX && out->bytes < m->config.read_bytes; reads++) {
+        struct log_records more;
+        TH_TRY(th_log_reader_read(m->reader, m->config.read_bytes - out->bytes, &m->records, &more,
+                                  err));
+        if (more.n == 0) {
+            out->is_full = false;
+            return TH_OK;
+        }
+        if (take_in(m, out, &more) != TH_OK)
+            return th_fail(err, TH_NOMEM, "a batch of %zu events", out->events_n);
+    }
+    return TH_OK;
+}
+
+static enum th_code fold_batch(struct materialize *m, struct gathered *out, struct th_err *err)
+{
     th_arena_reset(&m->records);
     if (!m->reader)
         TH_TRY(open_slot(m, err));
     th_log_listener_clear(m->listener);
-    TH_TRY(th_log_reader_read(m->reader, m->config.read_bytes, &m->records, &records, err));
-    *out_events_n = records.n;
-    bound(m, &records);
-    return records.n ? fold_records(m, &records, err) : TH_OK;
+    TH_TRY(gather(m, out, err));
+    bound(m, &out->records);
+    return out->records.n ? fold_records(m, &out->records, err) : TH_OK;
 }
 
 /* --- pace --------------------------------------------------------------------------------------
  */
 
-/* Wait longer for company while much comes, and less when little does. */
-static void adapt(struct materialize *m, size_t events_n, int64_t now_us)
+/* Wait longer for company while much comes, and less when little does. A full batch has company
+ * enough. */
+static void adapt(struct materialize *m, const struct gathered *gathered, int64_t now_us)
 {
-    m->is_more = events_n >= 10 * (size_t)BUSY_EVENTS;
-    if (events_n >= BUSY_EVENTS)
+    if (gathered->events_n >= BUSY_EVENTS)
         m->delay_us = 2 * m->delay_us < m->config.load_us ? 2 * m->delay_us : m->config.load_us;
     else if (m->delay_us / 2 >= m->config.idle_us)
         m->delay_us /= 2;
     else
         m->delay_us = m->config.idle_us;
-    if (events_n)
-        m->not_before_us = m->is_more ? now_us : now_us + m->delay_us;
+    if (gathered->events_n)
+        m->not_before_us = gathered->is_full ? now_us : now_us + m->delay_us;
 }
 
 enum th_code materialize_step(struct materialize *m, int64_t *out_next_us, struct th_err *err)
 {
     int64_t begun_us = th_clock_realtime_us(m->config.clock);
-    size_t events_n = 0;
+    struct gathered gathered = {0};
 
     *out_next_us = m->not_before_us;
     /* A clock that was set back must not keep us waiting. */
     if (begun_us < m->not_before_us && m->not_before_us - begun_us <= m->config.load_us)
         return TH_OK;
-    enum th_code code = fold_batch(m, &events_n, err);
+    enum th_code code = fold_batch(m, &gathered, err);
     int64_t now_us = th_clock_realtime_us(m->config.clock);
     if (code != TH_OK) {
         atomic_fetch_add(&m->status.failures, 1);
@@ -379,17 +423,17 @@ enum th_code materialize_step(struct materialize *m, int64_t *out_next_us, struc
         return code;
     }
     atomic_store(&m->status.commit_us, now_us - begun_us);
-    adapt(m, events_n, now_us);
-    *out_next_us = events_n ? m->not_before_us : now_us + m->config.poll_us;
+    adapt(m, &gathered, now_us);
+    *out_next_us = gathered.events_n ? m->not_before_us : now_us + m->config.poll_us;
     return TH_OK;
 }
 
 enum th_code materialize_drain(struct materialize *m, struct th_err *err)
 {
-    size_t events_n = 1;
+    struct gathered gathered = {.events_n = 1};
 
-    while (events_n) {
-        enum th_code code = fold_batch(m, &events_n, err);
+    while (gathered.events_n) {
+        enum th_code code = fold_batch(m, &gathered, err);
         if (code != TH_OK) {
             drop(m);
             return code;

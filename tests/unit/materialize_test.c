@@ -943,6 +943,46 @@ static void test_shell_folds_everything_once(void **unused)
     world_close(&first);
 }
 
+/* While there is a backlog nobody waits for company; when it is gone, batches wait for it. */
+static void test_a_backlog_is_folded_at_once(void **unused)
+{
+    (void)unused;
+    struct world world;
+    struct materialize *m;
+    struct th_err err = {0};
+    int64_t next_us = 0;
+    int steps = 0;
+
+    world_open(&world);
+    for (int i = 0; i < 150; i++)
+        append_story(&world);
+    struct materialize_config config = {.log = world.log,
+                                        .clock = &world.clock.clock,
+                                        .open_store = lend,
+                                        .context = &world,
+                                        .read_bytes = (size_t)32 * 1024};
+    assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
+    do {
+        assert_int_equal(materialize_step(m, &next_us, &err), TH_OK);
+        steps++;
+    } while (next_us <= BEGIN_US && steps < 1000);
+    uint64_t events = materialize_status(m).events;
+    print_message("  %llu events in %d steps\n", (unsigned long long)events, steps);
+    assert_true(steps > 5 && steps < 1000);
+    assert_true(events > (uint64_t)150 * 25);
+
+    /* One more event now waits for its time, and no longer. */
+    append_story(&world);
+    assert_int_equal(materialize_step(m, &next_us, &err), TH_OK);
+    assert_int_equal(materialize_status(m).events, events);
+    assert_true(next_us > BEGIN_US && next_us <= BEGIN_US + TH_US_PER_SEC);
+    th_virtual_clock_advance(&world.clock, next_us - BEGIN_US);
+    assert_int_equal(materialize_step(m, &next_us, &err), TH_OK);
+    assert_true(materialize_status(m).events > events);
+    materialize_free(m);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -954,6 +994,7 @@ int main(void)
         cmocka_unit_test(test_texts_fit_the_tables),
         cmocka_unit_test(test_every_failed_allocation),
         cmocka_unit_test(test_shell_folds_everything_once),
+        cmocka_unit_test(test_a_backlog_is_folded_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
