@@ -449,6 +449,7 @@ static void take(struct world *world, const struct log_record *record, const str
     case TOPIC_SEND_REQUESTS:
         if (event->type == EVENT_SEND_REQUESTED)
             requested(world, &event->as.send_requested);
+        world->checks->counts[SIM_GRANTS] += event->type == EVENT_SEND_RELEASED;
         return;
     case TOPIC_CAMPAIGN_EVENTS:
         if (event->type == EVENT_CAMPAIGN_RELEASED)

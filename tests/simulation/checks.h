@@ -62,8 +62,9 @@ enum sim_count {
     SIM_UNKNOWN,
     SIM_PLANNED,
     SIM_RELEASES,
+    SIM_GRANTS, /* releases after the first */
 };
-#define SIM_COUNTS (SIM_RELEASES + 1)
+#define SIM_COUNTS (SIM_GRANTS + 1)
 int64_t checks_count(const struct world *world, enum sim_count what);
 
 /* Of an attempt: has the log an AttemptStarted for it? */

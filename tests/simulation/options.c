@@ -22,6 +22,7 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
         .callback_window_us = 60 * TH_US_PER_SEC,
         .report_wait_us = 5 * TH_US_PER_SEC,
         .poll_us = 5 * TH_US_PER_MS,
+        .follow_max_us = 250 * TH_US_PER_MS,
         .look_ahead = 1000,
         .lane_plans = 4096,
         .snapshot_bytes_min = 1 << 20,
@@ -126,6 +127,8 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out)
     out->way_max_us = rng_between(&rng, 1, 200) * TH_US_PER_MS;
     out->latency_max_us = rng_between(&rng, 1, 400) * TH_US_PER_MS;
     out->callback_max_us = rng_between(&rng, 1, 3000) * TH_US_PER_MS;
+    out->poll_us = rng_between(&rng, 2, rng_permille(&rng, 300) ? 60 : 10) * TH_US_PER_MS;
+    out->follow_max_us = rng_between(&rng, 5, 250) * TH_US_PER_MS;
     out->look_ahead = rng_permille(&rng, 500) ? 1000 : rng_between(&rng, 1, 20);
     out->lane_plans = rng_permille(&rng, 500) ? 4096 : (int)rng_between(&rng, 2, 20);
     out->snapshot_bytes_min =

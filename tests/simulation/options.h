@@ -66,6 +66,7 @@ struct sim_options {
     int64_t callback_window_us;
     int64_t report_wait_us;
     int64_t poll_us;
+    int64_t follow_max_us; /* between two looks at the reference topics */
     int64_t look_ahead;
     int lane_plans; /* most unsettled plans of a lane without a rate */
     int snapshot_bytes_min;

@@ -355,6 +355,35 @@ static void test_cancel_while_sends_wait_for_releases(void **unused)
     }
 }
 
+static bool has_granted(struct world *world)
+{
+    return checks_count(world, SIM_GRANTS) >= wanted;
+}
+
+static void test_grant_meets_a_cancel(void **unused)
+{
+    struct sim_options options;
+    struct cast cast;
+
+    (void)unused;
+    print_message("  a send is granted its release and cancelled before retry reads either: the "
+                  "release is used up all the same\n");
+    for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++) {
+        sim_options_quiet(seed, 30, &options);
+        options.odds.throttled = 900;
+        options.campaigns[0].pace_per_min = 240;
+        options.poll_us = 60 * MS; /* the reference is read more often than the inputs */
+        options.follow_max_us = 20 * MS;
+        struct world *world = begin(&options, &cast);
+        world->has_faults = true;
+        wait_for(world, is_asking, 2, "sends ask");
+        wait_for(world, has_granted, checks_count(world, SIM_GRANTS) + 1, "one is granted");
+        world_command(world, 0, SIM_CANCEL);
+        world_run_for(world, 4 * SECOND);
+        end(world);
+    }
+}
+
 static void test_slow_and_fast_lane_share_a_partition(void **unused)
 {
     struct sim_options options;
@@ -427,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_result_committed_or_not_before_the_journal_goes),
         cmocka_unit_test(test_release_consumed_and_killed_before_send_at),
         cmocka_unit_test(test_cancel_while_sends_wait_for_releases),
+        cmocka_unit_test(test_grant_meets_a_cancel),
         cmocka_unit_test(test_slow_and_fast_lane_share_a_partition),
         cmocka_unit_test(test_circuit_half_open_that_nobody_heard),
         cmocka_unit_test(test_cancel_overtakes_a_result),

@@ -299,8 +299,7 @@ static void command_something(struct world *world, int64_t arg)
         world_command(world, campaign, SIM_RESUME);
         break;
     case 5:
-        if (rng_permille(&world->rng, 400))
-            world_command(world, campaign, SIM_CANCEL);
+        world_command(world, campaign, SIM_CANCEL);
         break;
     case 6:
     case 7:

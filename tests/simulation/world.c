@@ -305,7 +305,7 @@ static void follow(struct world *world, int64_t number)
     if (!process->is_frozen &&
         reference_follower_step(process->follower, &is_caught_up, &err) != TH_OK && !world->down)
         world_fail(world, "following: %s", err.text);
-    world_after(world, rng_below(&world->rng, FOLLOW_MAX_US), follow, number);
+    world_after(world, rng_below(&world->rng, world->options.follow_max_us), follow, number);
 }
 
 struct process *world_start_process(struct world *world, unsigned seats)
