@@ -1,4 +1,4 @@
-#include "tests/simulation/checks.h"
+#include "tests/simulation/checks_private.h"
 
 #include "tests/simulation/people.h"
 #include "tests/simulation/tell.h"
@@ -11,59 +11,6 @@
 #define READ_BYTES ((size_t)1 << 20)
 #define READ_ARENA ((size_t)64 << 20)
 #define MINUTE_US  TH_US_PER_MIN
-#define NO_LINE    (-1)
-
-enum end {
-    END_NONE,
-    END_ACCEPTED,
-    END_SUPPRESSED,
-    END_ENDED,
-};
-
-struct attempt_fact {
-    bool is_planned, is_started, is_returned, is_not_executed, is_reported;
-    int64_t line; /* in the ledger */
-};
-
-struct send_fact {
-    struct th_id id;
-    int campaign; /* -1: from the API */
-    int ordinal;
-    bool is_admitted;
-    enum end end;
-    bool is_reached;
-    char reason[32];
-    int32_t n;
-    struct attempt_fact *attempts; /* n - 1 */
-    int32_t attempts_cap;
-};
-
-struct row_fact {
-    int64_t send; /* index; -1: none */
-    bool is_duplicate;
-};
-
-struct campaign_fact {
-    struct row_fact *rows;
-    int64_t *executed_us;
-    size_t executed_n, executed_cap;
-    bool may_start[SIM_SLOTS];
-    bool was_started[SIM_SLOTS], was_let[SIM_SLOTS], is_forbidden[SIM_SLOTS]; /* in this step */
-};
-
-struct checks {
-    struct th_log_reader *reader;
-    struct th_arena arena;
-    int64_t offsets[TOPIC_COUNT][SIM_PARTITIONS];
-    struct send_fact *sends;
-    size_t sends_n, sends_cap;
-    size_t *index; /* of sends by id; SIZE_MAX: free */
-    size_t index_cap;
-    struct campaign_fact campaigns[SIM_CAMPAIGNS_MAX];
-    struct execution *ledger;
-    size_t ledger_n, ledger_cap;
-    int64_t counts[SIM_COUNTS];
-};
 
 /* --- sends by id
  * -------------------------------------------------------------------------------------------- */
@@ -89,7 +36,7 @@ static void widen_index(struct checks *checks)
         *index_of(checks, checks->sends[i].id) = i;
 }
 
-static struct send_fact *find_send(const struct checks *checks, struct th_id id)
+struct send_fact *checks_find(const struct checks *checks, struct th_id id)
 {
     size_t i = *index_of(checks, id);
 
@@ -98,7 +45,7 @@ static struct send_fact *find_send(const struct checks *checks, struct th_id id)
 
 static struct send_fact *send_of(struct world *world, struct th_id id, const char *event)
 {
-    struct send_fact *send = find_send(world->checks, id);
+    struct send_fact *send = checks_find(world->checks, id);
 
     if (!send)
         world_fail(world, "%s of a send that nobody requested", event);
@@ -198,7 +145,7 @@ int64_t checks_count(const struct world *world, enum sim_count what)
 
 bool checks_is_started(const struct world *world, struct attempt_ref attempt)
 {
-    const struct send_fact *send = find_send(world->checks, attempt.send);
+    const struct send_fact *send = checks_find(world->checks, attempt.send);
 
     return send && attempt.n <= send->attempts_cap && send->attempts[attempt.n - 1].is_started;
 }
@@ -209,7 +156,7 @@ bool checks_is_started(const struct world *world, struct attempt_ref attempt)
 static void requested(struct world *world, const struct send_requested *ev)
 {
     struct checks *checks = world->checks;
-    struct send_fact *send = find_send(checks, ev->send);
+    struct send_fact *send = checks_find(checks, ev->send);
 
     if (send)
         world_fail(world, "a send is requested twice");
@@ -365,6 +312,16 @@ static void outcome(struct world *world, struct th_id send, int32_t n, enum atte
     }
 }
 
+static void reported(struct world *world, const struct attempt_reported *ev)
+{
+    struct attempt_fact *attempt =
+        attempt_of(world, send_of(world, ev->send, "AttemptReported"), ev->n);
+
+    attempt->is_reported = true;
+    attempt->is_reached = attempt->is_reached || (ev->is_final && ev->is_positive);
+    attempt->is_unreached = attempt->is_unreached || (ev->is_final && !ev->is_positive);
+}
+
 /* Of dispatch: what this slot may start from now on. */
 static void control_applied(struct world *world, const struct control_applied *ev)
 {
@@ -402,9 +359,7 @@ static void take_attempts(struct world *world, const struct event *event)
                 resolved_how_name(resolved->how));
         break;
     case EVENT_ATTEMPT_REPORTED:
-        attempt_of(world, send_of(world, event->as.attempt_reported.send, "AttemptReported"),
-                   event->as.attempt_reported.n)
-            ->is_reported = true;
+        reported(world, &event->as.attempt_reported);
         break;
     case EVENT_CONTROL_APPLIED:
         control_applied(world, &event->as.control_applied);
@@ -619,128 +574,4 @@ const struct execution *checks_ledger(const struct world *world, size_t *out_n)
 {
     *out_n = world->checks->ledger_n;
     return world->checks->ledger;
-}
-
-/* --- the end
- * ---------------------------------------------------------------------------------------------------
- */
-
-static bool is_in_doubt(const struct send_fact *send)
-{
-    return send->end == END_ENDED && strcmp(send->reason, "in_doubt") == 0;
-}
-
-/* The log says accepted exactly if the ledger has it. */
-static void check_send_end(struct world *world, const struct send_fact *send)
-{
-    const struct execution *last = NULL;
-
-    if (!send->is_admitted || send->end == END_NONE)
-        world_fail(world, "a send of campaign %d (recipient %d) has no end", send->campaign,
-                   send->ordinal);
-    for (int32_t k = 1; k <= send->attempts_cap; k++)
-        if (send->attempts[k - 1].line != NO_LINE)
-            last = &world->checks->ledger[send->attempts[k - 1].line];
-    bool is_last = last && last->attempt.n == send->n;
-    if (send->end == END_ACCEPTED || send->is_reached) {
-        if (!is_last)
-            world_fail(world,
-                       "recipient %d of campaign %d is accepted; the ledger does not have "
-                       "attempt %d",
-                       send->ordinal, send->campaign, send->n);
-        return;
-    }
-    if (is_in_doubt(send)) {
-        if (is_last && world->options.odds.callback_lost == 0 &&
-            !send->attempts[send->n - 1].is_reported)
-            world_fail(world, "recipient %d of campaign %d is in doubt although the provider told",
-                       send->ordinal, send->campaign);
-        return;
-    }
-    if (last && !(last->is_negative && last->is_told))
-        world_fail(world, "recipient %d of campaign %d ended '%s'; the ledger has attempt %d",
-                   send->ordinal, send->campaign, send->reason, last->attempt.n);
-}
-
-struct recount {
-    int64_t requested, duplicates, accepted, suppressed, ended;
-};
-
-static struct recount count_again(const struct world *world, int campaign)
-{
-    const struct checks *checks = world->checks;
-    struct recount c = {0};
-
-    for (int i = 0; i < people_n(world->people, campaign); i++) {
-        const struct row_fact *row = &checks->campaigns[campaign].rows[i];
-        c.duplicates += row->is_duplicate;
-        if (row->send < 0)
-            continue;
-        const struct send_fact *send = &checks->sends[row->send];
-        c.requested++;
-        c.accepted += send->end == END_ACCEPTED;
-        c.suppressed += send->end == END_SUPPRESSED;
-        c.ended += send->end == END_ENDED;
-    }
-    return c;
-}
-
-static void check_campaign_end(struct world *world, int campaign)
-{
-    struct recount c = count_again(world, campaign);
-    struct campaign_counts counts;
-
-    if (!world_look(world, campaign, &counts))
-        world_fail(world, "nobody knows campaign %d", campaign);
-    if (counts.requested != c.requested || counts.duplicates != c.duplicates ||
-        counts.accepted != c.accepted || counts.suppressed != c.suppressed ||
-        counts.ended != c.ended)
-        world_fail(world,
-                   "campaign %d miscounts: requested %lld/%lld duplicates %lld/%lld "
-                   "accepted %lld/%lld suppressed %lld/%lld ended %lld/%lld",
-                   campaign, (long long)counts.requested, (long long)c.requested,
-                   (long long)counts.duplicates, (long long)c.duplicates,
-                   (long long)counts.accepted, (long long)c.accepted, (long long)counts.suppressed,
-                   (long long)c.suppressed, (long long)counts.ended, (long long)c.ended);
-    if (counts.open || counts.asking || counts.unknown || counts.awaiting_report)
-        world_fail(world, "campaign %d has ended with %lld open, %lld asking, %lld unknown",
-                   campaign, (long long)counts.open, (long long)counts.asking,
-                   (long long)counts.unknown);
-    if (counts.phase == CAMPAIGN_COMPLETED &&
-        c.requested + c.duplicates != people_n(world->people, campaign))
-        world_fail(world, "campaign %d is completed and skipped %lld", campaign,
-                   (long long)(people_n(world->people, campaign) - c.requested - c.duplicates));
-}
-
-void checks_certificate(struct world *world, int campaign, struct sim_certificate *out)
-{
-    const struct checks *checks = world->checks;
-
-    *out = (struct sim_certificate){0};
-    for (int i = 0; i < people_n(world->people, campaign); i++) {
-        const struct row_fact *row = &checks->campaigns[campaign].rows[i];
-        const struct send_fact *send = row->send < 0 ? NULL : &checks->sends[row->send];
-        if (row->is_duplicate || (send && send->end == END_SUPPRESSED))
-            out->suppressed++;
-        else if (!send)
-            out->never_released++;
-        else if (is_in_doubt(send))
-            out->in_doubt++;
-        else if (send->is_reached)
-            out->reached++;
-        else if (send->end == END_ACCEPTED)
-            out->accepted++;
-        else
-            out->unreached++;
-    }
-}
-
-void checks_end(struct world *world)
-{
-    const struct checks *checks = world->checks;
-
-    for (size_t i = 0; i < checks->sends_n; i++)
-        check_send_end(world, &checks->sends[i]);
-    for (int i = 0; i < world->options.campaigns_n; i++)
-        check_campaign_end(world, i);
 }

@@ -52,6 +52,10 @@ struct sim_certificate {
 };
 void checks_certificate(struct world *world, int campaign, struct sim_certificate *out);
 
+/* Sends there are, and the set of the certificate that one belongs to. */
+size_t checks_sends(const struct world *world);
+const char *checks_set(struct world *world, struct th_id id);
+
 /* How often the log says so, over everything. */
 enum sim_count {
     SIM_STARTED,

@@ -368,7 +368,7 @@ static void test_grant_meets_a_cancel(void **unused)
     (void)unused;
     print_message("  a send is granted its release and cancelled before retry reads either: the "
                   "release is used up all the same\n");
-    for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= UINT64_C(2) * SEEDS; seed++) {
         sim_options_quiet(seed, 30, &options);
         options.odds.throttled = 900;
         options.campaigns[0].pace_per_min = 240;

@@ -324,7 +324,7 @@ static void send_one(struct world *world, int64_t arg)
 
 static struct process *somebody(struct world *world)
 {
-    int seat = (int)rng_below(&world->rng, INT64_C(1) * SIM_SEATS);
+    int seat = (int)rng_below(&world->rng, SIM_SEATS);
     struct process *process = world->owners[seat];
 
     return process && process->is_alive && !process->is_frozen ? process : NULL;

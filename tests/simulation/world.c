@@ -1,5 +1,6 @@
 #include "tests/simulation/world.h"
 
+#include "tests/simulation/analyst.h"
 #include "tests/simulation/caller.h"
 #include "tests/simulation/checks.h"
 #include "tests/simulation/journal.h"
@@ -507,6 +508,7 @@ struct world *world_new(const struct sim_options *options, bool is_tracing)
         world->campaigns[i] = (struct campaign_plan){world_id(world), world_id(world)};
     checks_new(world);
     trouble_configure(world);
+    analyst_new(world);
     return world;
 }
 
@@ -518,6 +520,7 @@ void world_free(struct world *world)
         world_kill(world, world->processes[i], -1);
         free(world->processes[i]);
     }
+    analyst_free(world->analyst);
     checks_free(world->checks);
     people_free(world->people);
     provider_free(world->provider);
@@ -645,6 +648,7 @@ void world_settle(struct world *world)
     }
     checks_step(world);
     checks_end(world);
+    analyst_end(world);
 }
 
 void world_run(struct world *world)

@@ -18,7 +18,7 @@
 #define SIM_PARTITIONS    4
 #define SIM_SLOTS         2
 #define SIM_APPS          3
-#define SIM_SEATS         (SIM_APPS * SIM_SLOTS)
+#define SIM_SEATS         6 /* SIM_APPS * SIM_SLOTS */
 #define SIM_PROCESSES_MAX 512
 
 struct journals;
@@ -26,6 +26,7 @@ struct provider;
 struct people;
 struct checks;
 struct transfers;
+struct analyst;
 
 enum sim_app {
     SIM_CAMPAIGN,
@@ -84,6 +85,7 @@ struct world {
     struct journals *journals;
     struct people *people;
     struct checks *checks;
+    struct analyst *analyst;
     struct campaign_plan campaigns[SIM_CAMPAIGNS_MAX];
 
     bool has_faults; /* things may go wrong now */

@@ -1,0 +1,65 @@
+/* checks_private.h - what the log and the ledger have told so far; for checks*.c only. */
+#ifndef TELEHUB_TESTS_SIMULATION_CHECKS_PRIVATE_H
+#define TELEHUB_TESTS_SIMULATION_CHECKS_PRIVATE_H
+
+#include "tests/simulation/checks.h"
+
+#define NO_LINE (-1)
+
+enum end {
+    END_NONE,
+    END_ACCEPTED,
+    END_SUPPRESSED,
+    END_ENDED,
+};
+
+struct attempt_fact {
+    bool is_planned, is_started, is_returned, is_not_executed, is_reported, is_reached,
+        is_unreached;
+    int64_t line; /* in the ledger */
+};
+
+struct send_fact {
+    struct th_id id;
+    int campaign; /* -1: from the API */
+    int ordinal;
+    bool is_admitted;
+    enum end end;
+    bool is_reached;
+    char reason[32];
+    int32_t n;
+    struct attempt_fact *attempts; /* n - 1 */
+    int32_t attempts_cap;
+};
+
+struct row_fact {
+    int64_t send; /* index; -1: none */
+    bool is_duplicate;
+};
+
+struct campaign_fact {
+    struct row_fact *rows;
+    int64_t *executed_us;
+    size_t executed_n, executed_cap;
+    bool may_start[SIM_SLOTS];
+    bool was_started[SIM_SLOTS], was_let[SIM_SLOTS], is_forbidden[SIM_SLOTS]; /* in this step */
+};
+
+struct checks {
+    struct th_log_reader *reader;
+    struct th_arena arena;
+    int64_t offsets[TOPIC_COUNT][SIM_PARTITIONS];
+    struct send_fact *sends;
+    size_t sends_n, sends_cap;
+    size_t *index; /* of sends by id; SIZE_MAX: free */
+    size_t index_cap;
+    struct campaign_fact campaigns[SIM_CAMPAIGNS_MAX];
+    struct execution *ledger;
+    size_t ledger_n, ledger_cap;
+    int64_t counts[SIM_COUNTS];
+};
+
+/* NULL: nobody requested it. */
+struct send_fact *checks_find(const struct checks *checks, struct th_id id);
+
+#endif
