@@ -192,6 +192,8 @@ static enum handled store_part(struct request *request, const struct part *part)
                              .rejected = (int32_t)part->csv.rejected_total},
     };
     put_report(&body, part);
+    columns_note(request->gateway->columns, request->tenant, part->audience, part->csv.columns.at,
+                 part->csv.columns.n);
     return store(request, &write, part->audience, &event, &body);
 }
 

@@ -1,5 +1,6 @@
 /* Commands to campaigns: each becomes a record on campaign.commands, which the campaign processor
  * carries out or refuses; GET /commands/{id} tells which. */
+#include "common/template.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
 #include "connectors/gateway/read.h"
@@ -61,6 +62,28 @@ static bool audience_exists(struct request *request, struct th_id audience,
     return false;
 }
 
+/* Does each text find its variables, as far as the audience's columns are known here? */
+static bool texts_fit(struct request *request, const struct campaign_spec *spec,
+                      enum handled *out_handled)
+{
+    struct th_var *vars = NULL;
+    struct th_err err = {0};
+    size_t n = 0;
+
+    if (!columns_find(request->gateway->columns, request->tenant, spec->audience, &request->arena,
+                      &vars, &n))
+        return true;
+    for (size_t i = 0; i < spec->texts.n; i++)
+        if (th_template_render(spec->texts.at[i].text.as.string, vars, n, NULL, &err) != TH_OK) {
+            problem_note(request, (struct problem_error){.pointer = TH_STR("#/text"),
+                                                         .code = TH_STR("unknown_variable"),
+                                                         .detail = th_str(err.text)});
+            *out_handled = problem(request, PROBLEM_INVALID, "text: %s", err.text);
+            return false;
+        }
+    return true;
+}
+
 enum handled campaign_create(struct request *request)
 {
     static const char *const members[] = {"name",   "channel",      "audience",         "text",
@@ -78,7 +101,7 @@ enum handled campaign_create(struct request *request)
     if (spec_campaign(request, th_json_root(document), &spec, &err) != TH_OK)
         return problem_json(request, &err);
     if (!audience_exists(request, spec.audience, &handled) ||
-        !write_begin(request, "campaign", &write, &handled))
+        !texts_fit(request, &spec, &handled) || !write_begin(request, "campaign", &write, &handled))
         return handled;
     event.as.create_campaign =
         (struct create_campaign){.meta = write.meta, .campaign = write.resource, .spec = spec};

@@ -175,6 +175,35 @@ static const struct th_metric_def refused_def = {
     .kind = TH_METRIC_COUNTER,
 };
 
+static const struct th_metric_def ingest_seconds_def = {
+    .name = "telehub_ingest_seconds",
+    .help = "How long the log took for a call that stores requests",
+    .kind = TH_METRIC_HISTOGRAM,
+    .labels = {"lane"},
+    .scale = 1e-6,
+    .bounds = {500, 1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000},
+};
+
+static const struct th_metric_def ingest_claims_def = {
+    .name = "telehub_ingest_claims",
+    .help = "Requests that one call of the log stored",
+    .kind = TH_METRIC_HISTOGRAM,
+    .labels = {"lane"},
+    .bounds = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+};
+
+static const struct th_metric_def ingest_failures_def = {
+    .name = "telehub_ingest_failures_total",
+    .help = "Calls of the log that failed, so that requests were answered 503",
+    .kind = TH_METRIC_COUNTER,
+    .labels = {"lane"},
+};
+
+static struct th_series *lane_series(struct th_family *family, const char *lane)
+{
+    return family ? th_family_series(family, &(struct th_str){lane, strlen(lane)}) : NULL;
+}
+
 static void answered(struct request *request, unsigned status)
 {
     struct gateway *gateway = request->gateway;
@@ -201,7 +230,9 @@ static enum th_code open_metrics(struct gateway *gateway, struct th_err *err)
     gateway->seconds = th_family_only(family);
     TH_TRY(th_metrics_family(metrics, &refused_def, &family, err));
     gateway->callbacks_refused = th_family_only(family);
-    return TH_OK;
+    TH_TRY(th_metrics_family(metrics, &ingest_seconds_def, &gateway->ingest_seconds, err));
+    TH_TRY(th_metrics_family(metrics, &ingest_claims_def, &gateway->ingest_claims, err));
+    return th_metrics_family(metrics, &ingest_failures_def, &gateway->ingest_failures, err);
 }
 
 /* --- open and close
@@ -210,6 +241,7 @@ static enum th_code open_metrics(struct gateway *gateway, struct th_err *err)
 static enum th_code open_lanes(struct gateway *gateway, struct th_err *err)
 {
     static const char *const names[ROUTE_LANES] = {"gw-writer", "gw-callbacks"};
+    static const char *const labels[ROUTE_LANES] = {"api", "callbacks"};
 
     for (int lane = 0; lane < ROUTE_LANES; lane++) {
         struct ingest_config config = {
@@ -217,6 +249,9 @@ static enum th_code open_lanes(struct gateway *gateway, struct th_err *err)
             .pending_bytes_max = gateway->config.limits.pending_bytes_max,
             .pending_age_us = gateway->config.limits.pending_age_us,
             .name = names[lane],
+            .seconds = lane_series(gateway->ingest_seconds, labels[lane]),
+            .claims = lane_series(gateway->ingest_claims, labels[lane]),
+            .failures = lane_series(gateway->ingest_failures, labels[lane]),
             .done = stored,
         };
         TH_TRY(ingest_open(&config, &gateway->lanes[lane], err));
@@ -254,6 +289,9 @@ static enum th_code open_parts(struct gateway *gateway, struct th_err *err)
         .answered = answered,
     };
 
+    gateway->columns = columns_new();
+    if (!gateway->columns)
+        return th_fail(err, TH_NOMEM, "gateway");
     TH_TRY(secrets_callback_key(gateway->config.secrets, &gateway->callback_key, err));
     TH_TRY(open_metrics(gateway, err));
     TH_TRY(open_lanes(gateway, err));
@@ -302,6 +340,7 @@ void gateway_close(struct gateway *gateway)
         ingest_close(gateway->lanes[lane]);
     server_close(gateway->server);
     request_free_spare();
+    columns_free(gateway->columns);
     pthread_mutex_destroy(&gateway->config_lock);
     pthread_mutex_destroy(&gateway->http_lock);
     free(gateway);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "connectors/gateway/columns.h"
 #include "connectors/gateway/gateway.h"
 #include "connectors/gateway/ingest.h"
 #include "connectors/gateway/problem.h"
@@ -21,11 +22,15 @@ struct gateway {
     struct server *server;
     struct workers *workers;
     struct ingest *lanes[ROUTE_LANES];
+    struct columns *columns;
     pthread_mutex_t config_lock; /* held by who changes tenants and accounts: one at a time */
     pthread_mutex_t http_lock;   /* guards config.http */
     struct th_family *requests;  /* by route and class of status; NULL: not counted */
     struct th_series *seconds;
     struct th_series *callbacks_refused;
+    struct th_family *ingest_seconds; /* by lane, as the two following */
+    struct th_family *ingest_claims;
+    struct th_family *ingest_failures;
 };
 
 /* The request's headers are there and its path is known: whose is it, and may they? Answers when

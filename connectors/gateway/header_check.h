@@ -3,8 +3,8 @@
  * libmicrohttpd 0.9.75 accepts Content-Length beside Transfer-Encoding, several Content-Lengths,
  * names with blanks and values with control bytes; each lets a client and a proxy disagree about
  * where a request ends (RFC 9112, 6.3 and 11.2). Whoever sends such a request is answered 400 and
- * cut off, so that nothing behind it is taken for a request. (What stands behind a NUL in a value is
- * gone before we see it, and never used by anybody.) Pure.
+ * cut off, so that nothing behind it is taken for a request. (What stands behind a NUL in a value
+ * is gone before we see it, and never used by anybody.) Pure.
  */
 #ifndef TELEHUB_GATEWAY_HEADER_CHECK_H
 #define TELEHUB_GATEWAY_HEADER_CHECK_H

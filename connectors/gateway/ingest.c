@@ -195,7 +195,12 @@ static void finish_batch(struct ingest *ingest, struct request **batch, size_t n
     ingest->figures.claims += n;
     ingest->figures.is_failing = is_failing;
     ingest->oldest_running_us = 0;
+    int64_t took_us = ingest->figures.last_us;
     pthread_mutex_unlock(&ingest->lock);
+    th_observe(ingest->config.seconds, took_us);
+    th_observe(ingest->config.claims, (int64_t)n);
+    if (is_failing)
+        th_count(ingest->config.failures, 1);
     for (size_t i = 0; i < n; i++)
         ingest->config.done(batch[i], failures[i]);
 }

@@ -8,6 +8,7 @@
 #ifndef TELEHUB_GATEWAY_INGEST_H
 #define TELEHUB_GATEWAY_INGEST_H
 
+#include "common/metrics.h"
 #include "connectors/gateway/request.h"
 
 #define INGEST_BATCH_BYTES  ((size_t)256 * 1024)
@@ -19,7 +20,10 @@ struct ingest_config {
     struct th_log *log;
     size_t pending_bytes_max;
     int64_t pending_age_us;
-    const char *name; /* of the thread, at most 15 characters */
+    const char *name;           /* of the thread, at most 15 characters */
+    struct th_series *seconds;  /* of the log's calls; these three may be NULL */
+    struct th_series *claims;   /* requests of a call */
+    struct th_series *failures; /* calls that failed */
     /* A request was stored, replayed, refused or failed: make its answer and finish it. failure is
      * TH_OK when its claim holds an outcome. Called in the writer's thread. */
     void (*done)(struct request *request, enum th_code failure);

@@ -31,7 +31,10 @@ const char *problem_slug(enum problem what)
 
 void problem_note(struct request *request, struct problem_error error)
 {
-    if (request->errors_n < REQUEST_ERRORS_MAX)
+    if (!request->errors)
+        request->errors =
+            th_arena_array(&request->arena, REQUEST_ERRORS_MAX, sizeof *request->errors);
+    if (request->errors && request->errors_n < REQUEST_ERRORS_MAX)
         request->errors[request->errors_n++] = error;
 }
 

@@ -115,7 +115,7 @@ struct request {
     struct answer_header headers[REQUEST_HEADERS_MAX];
     size_t headers_n;
     bool must_close;
-    struct problem_error errors[REQUEST_ERRORS_MAX];
+    struct problem_error *errors; /* room for REQUEST_ERRORS_MAX once there is one */
     size_t errors_n;
 };
 

@@ -340,6 +340,38 @@ static void test_campaign_list(void **unused)
     drop(call("GET", target, NULL, NULL, 200));
 }
 
+/* A slip of the pen in a text is said at once. */
+static void test_unknown_variable(void **unused)
+{
+    char audience[40];
+    char body[300];
+
+    (void)unused;
+    make_audience("variable", audience);
+    (void)snprintf(body, sizeof body,
+                   "{\"name\":\"a\",\"channel\":\"sms\",\"audience\":\"%s\",\"text\":\"hello "
+                   "{nmae}\"}",
+                   audience);
+    print_message("  while nothing is known of the columns\n");
+    drop(call("POST", "/api/v1/campaigns", "variable-1", body, 202));
+    drop(put_part(audience, "0", "phone,name,class\n9876543210,Asha,8\n", 202));
+    print_message("  when they are known\n");
+    expect(call("POST", "/api/v1/campaigns", "variable-2", body, 422),
+           "\"pointer\":\"#/text\",\"code\":\"unknown_variable\",\"detail\":\"{nmae} is not known; "
+           "known are {name}, {class}\"");
+    print_message("  when parts differ they are not known\n");
+    drop(put_part(audience, "1", "phone,nmae\n9876543210,Asha\n", 202));
+    drop(call("POST", "/api/v1/campaigns", "variable-3", body, 202));
+    print_message("  an audience without variables\n");
+    make_audience("variable-4", audience);
+    drop(put_part(audience, "0", "phone\n9876543210\n", 202));
+    (void)snprintf(body, sizeof body,
+                   "{\"name\":\"a\",\"channel\":\"sms\",\"audience\":\"%s\",\"text\":\"hello "
+                   "{name}\"}",
+                   audience);
+    expect(call("POST", "/api/v1/campaigns", "variable-5", body, 422), "there are no variables");
+}
+
 /* What is written is found at once, also by who sends no token: where the views do not know it yet
  * the gateway waits for them. */
 static void test_read_your_writes(void **unused)
@@ -674,6 +706,8 @@ static void test_service(void **unused)
     expect(call("GET", "/health/live", NULL, NULL, 200), "ok");
     expect(call_as_operator("GET", "/metrics", NULL, NULL, 200),
            "telehub_http_requests_total{route=\"/health/live\",status=\"2xx\"}");
+    expect(call_as_operator("GET", "/metrics", NULL, NULL, 200),
+           "telehub_ingest_claims_bucket{lane=\"api\",le=\"1\"}");
     (void)snprintf(target, sizeof target, "/schemas/ids/%u", schema_at(0)->id);
     expect(call("GET", target, NULL, NULL, 200), "{\"schema\":\"{\\\"type\\\":");
 }
@@ -687,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_campaign_views),
         cmocka_unit_test(test_recipients),
         cmocka_unit_test(test_campaign_list),
+        cmocka_unit_test(test_unknown_variable),
         cmocka_unit_test(test_read_your_writes),
         cmocka_unit_test(test_pause_without_views),
         cmocka_unit_test(test_send_is_shown),
