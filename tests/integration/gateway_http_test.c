@@ -25,11 +25,26 @@ static int start(void **unused)
     return 0;
 }
 
+/* With the usual limits: a busy machine must not make a client slow. */
+static int start_patient(void **unused)
+{
+    const struct world_options options = world_options_default();
+
+    (void)unused;
+    world_start(&world, &options);
+    return 0;
+}
+
 static int stop(void **unused)
 {
     (void)unused;
     world_stop(&world);
     return 0;
+}
+
+static void send_text(int fd, const char *text)
+{
+    connection_send(fd, text, strlen(text));
 }
 
 /* --- requests that could be read as two
@@ -127,9 +142,9 @@ static void test_large_headers_and_targets(void **unused)
     memcpy(text + n + 20000, "\r\n", 3);
     struct call call;
     int fd = world_connect(&world);
-    connection_send(fd, "GET /health/live HTTP/1.1\r\nHost: a\r\n", 36);
+    send_text(fd, "GET /health/live HTTP/1.1\r\nHost: a\r\n");
     connection_send(fd, text, strlen(text));
-    connection_send(fd, "\r\n", 2);
+    send_text(fd, "\r\n");
     struct http_answer answer = connection_receive(fd, 3000);
     assert_int_equal(answer.status, 431);
     answer_free(&answer);
@@ -220,7 +235,7 @@ static void test_slow_headers(void **unused)
     int fd = world_connect(&world);
 
     (void)unused;
-    connection_send(fd, "GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: ", 42);
+    send_text(fd, "GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: ");
     int64_t took_us = drip(fd, "abc");
     assert_in_range(took_us, 500 * TH_US_PER_MS, 2500 * TH_US_PER_MS);
     (void)close(fd);
@@ -448,6 +463,37 @@ static void test_same_key_at_once(void **unused)
     assert_int_equal(world_count(&world, TOPIC_SEND_REQUESTS, EVENT_SEND_REQUESTED), before + 1);
 }
 
+/* --- the end
+ * ------------------------------------------------------------------------------------------- */
+
+/* A gateway that is closed while requests wait answers what it can and hangs on nothing. */
+static void test_closing(void **unused)
+{
+    const struct world_options options = world_options_default();
+    const struct call call = {"POST", "/api/v1/sends", NULL, "closing", .body = SEND};
+    struct call mine = call;
+    struct world other;
+    int fds[8];
+
+    (void)unused;
+    world_start(&other, &options);
+    mine.key = other.key;
+    for (size_t i = 0; i < TH_LEN(fds); i++) {
+        fds[i] = world_connect(&other);
+        struct http_answer answer = connection_call(fds[i], &mine);
+        assert_true(answer.status == 202 || answer.status == 200);
+        answer_free(&answer);
+    }
+    print_message("  one in the middle of its headers, one of its body\n");
+    send_text(fds[0], "GET /health/live HT");
+    send_text(fds[1], "POST /api/v1/sends HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    int64_t began_us = th_clock_monotonic_us(&th_clock_real);
+    world_stop(&other);
+    assert_true(th_clock_monotonic_us(&th_clock_real) - began_us < 5 * TH_US_PER_SEC);
+    for (size_t i = 0; i < TH_LEN(fds); i++)
+        (void)close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,9 +508,14 @@ int main(void)
         cmocka_unit_test(test_log_down),
         cmocka_unit_test(test_answer_lost),
         cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_many_at_once),
-        cmocka_unit_test(test_same_key_at_once),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    const struct CMUnitTest many[] = {
+        cmocka_unit_test(test_many_at_once),
+        cmocka_unit_test(test_same_key_at_once),
+        cmocka_unit_test(test_closing),
+    };
+
+    int failed = cmocka_run_group_tests_name("strange clients", tests, start, stop);
+    return failed + cmocka_run_group_tests_name("many clients", many, start_patient, stop);
 }
