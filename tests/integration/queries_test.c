@@ -638,7 +638,7 @@ static void test_progress_and_rate(void **unused)
     assert_int_equal(now.done, STORY_RECIPIENTS - c.unsent);
     assert_str_equal(now.campaign.phase, TH_STR("running"));
     assert_int_equal(now.last_start_us, at_s(21));
-    assert_int_equal(now.rate_milli_s, starts * 1000 / 19);
+    assert_int_equal(now.rate_milli_s, starts * 1000 / 17);
     assert_int_equal(now.eta_s, (c.unsent * 1000 + now.rate_milli_s - 1) / now.rate_milli_s);
     assert_int_equal(later.last_start_us, at_s(21));
     assert_int_equal(later.rate_milli_s, starts * 1000 / 10);
