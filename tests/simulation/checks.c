@@ -306,8 +306,10 @@ static void outcome(struct world *world, struct th_id send, int32_t n, enum atte
     case ATTEMPT_OUTCOME_UNKNOWN:
         checks->counts[SIM_UNKNOWN]++;
         break;
-    case ATTEMPT_OUTCOME_ACCEPTED:
     case ATTEMPT_OUTCOME_IN_DOUBT:
+        attempt_of(world, send_of(world, send, "an outcome"), n)->is_in_doubt = true;
+        break;
+    case ATTEMPT_OUTCOME_ACCEPTED:
         break;
     }
 }
@@ -518,6 +520,9 @@ static void check_once(struct world *world, struct send_fact *send, int32_t n)
         const struct execution *before = &world->checks->ledger[other->line];
         if (k == n)
             world_fail(world, "%s is called twice by attempt %d", before->phone, n);
+        if (other->is_in_doubt && send->campaign >= 0 &&
+            world->options.campaigns[send->campaign].is_at_least_once)
+            continue;
         if (!before->is_negative || !before->is_transient || !before->is_told || !before->is_call)
             world_fail(world, "%s is called by attempt %d although attempt %d reached the provider",
                        before->phone, n, k);
@@ -535,6 +540,15 @@ static void check_number(struct world *world, const struct execution *execution)
             strcmp(checks->ledger[i].phone, execution->phone) == 0 &&
             !th_id_eq(checks->ledger[i].attempt.send, execution->attempt.send))
             world_fail(world, "%s is called by two sends of one campaign", execution->phone);
+}
+
+/* The simulation's tenants live by UTC. A clock that jumps may well open early. */
+static void check_hours(struct world *world, int campaign)
+{
+    int64_t minute = world_utc(world) / MINUTE_US % 1440;
+
+    if (world->options.odds.jump == 0 && minute < world->options.campaigns[campaign].opens_min)
+        world_fail(world, "campaign %d calls before it opens", campaign);
 }
 
 int64_t checks_executed(struct world *world, const struct execution *execution)
@@ -560,8 +574,10 @@ int64_t checks_executed(struct world *world, const struct execution *execution)
     }
     checks->ledger[checks->ledger_n] = *execution;
     attempt->line = (int64_t)checks->ledger_n;
-    if (execution->campaign >= 0)
+    if (execution->campaign >= 0) {
+        check_hours(world, execution->campaign);
         check_pace(world, execution->campaign);
+    }
     return (int64_t)checks->ledger_n++;
 }
 

@@ -40,6 +40,8 @@ static void check_send_end(struct world *world, const struct send_fact *send)
                        send->ordinal, send->campaign);
         return;
     }
+    if (last && send->attempts[last->attempt.n - 1].is_in_doubt)
+        return; /* and may be repeated */
     if (last && !(last->is_negative && last->is_told))
         world_fail(world, "recipient %d of campaign %d ended '%s'; the ledger has attempt %d",
                    send->ordinal, send->campaign, send->reason, last->attempt.n);
@@ -133,8 +135,9 @@ const char *checks_set(struct world *world, struct th_id id)
     const struct attempt_fact *last = send->n ? &send->attempts[send->n - 1] : &none;
     bool is_taken = send->end == END_ACCEPTED || (is_in_doubt(send) && last->is_reported);
 
-    if (last->is_reached)
-        return "reached";
+    for (int32_t n = 1; n <= send->n; n++)
+        if (send->attempts[n - 1].is_reached)
+            return "reached";
     if (send->end == END_SUPPRESSED)
         return "suppressed";
     if (is_taken && !last->is_unreached)

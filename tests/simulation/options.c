@@ -76,6 +76,8 @@ static void draw_campaigns(struct rng *rng, struct sim_options *out)
             .is_call = rng_permille(rng, 500),
             .allow_duplicates = rng_permille(rng, 300),
             .attempts_max = (int)rng_between(rng, 1, 5),
+            .is_at_least_once = rng_permille(rng, 150),
+            .opens_min = rng_permille(rng, 100) ? 1 : 0,
         };
     }
 }
@@ -160,11 +162,13 @@ void sim_options_print(const struct sim_options *o, FILE *to)
             (unsigned long long)o->seed, o->tenants, o->processes, (long long)(o->faults_us / 1000),
             (long long)(o->fault_every_us / 1000));
     for (int i = 0; i < o->campaigns_n; i++)
-        fprintf(to, "  campaign %d: tenant %d, %d %s, parts of %d, pace %d, attempts %d%s\n", i,
+        fprintf(to, "  campaign %d: tenant %d, %d %s, parts of %d, pace %d, attempts %d%s%s%s\n", i,
                 o->campaigns[i].tenant, o->campaigns[i].audience,
                 o->campaigns[i].is_call ? "calls" : "messages", o->campaigns[i].part_rows,
                 o->campaigns[i].pace_per_min, o->campaigns[i].attempts_max,
-                o->campaigns[i].allow_duplicates ? ", duplicates allowed" : "");
+                o->campaigns[i].allow_duplicates ? ", duplicates allowed" : "",
+                o->campaigns[i].is_at_least_once ? ", at least once" : "",
+                o->campaigns[i].opens_min ? ", opens later" : "");
     for (int i = 0; i < o->lanes_n; i++)
         fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d\n",
                 o->lanes[i].number, o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,

@@ -25,6 +25,8 @@ struct sim_campaign {
     int pace_per_min; /* 0: max */
     bool is_call;
     bool allow_duplicates;
+    bool is_at_least_once;
+    int opens_min; /* minute of the day before which nobody is called */
     int attempts_max;
 };
 

@@ -112,6 +112,20 @@ static void create_tenant(struct world *world, int tenant)
     append_of(world, TOPIC_CONFIG, tenant, "tenant", &event);
 }
 
+void world_enable_lane(struct world *world, int lane, bool is_enabled)
+{
+    const struct sim_lane *known = &world->options.lanes[lane];
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "lane%d", known->number);
+    struct event event = {.type = EVENT_ACCOUNT_ENABLED,
+                          .as.account_enabled = {.meta = meta_of(world, known->tenant),
+                                                 .name = th_str(name),
+                                                 .is_enabled = is_enabled}};
+    world_say(world, "command: lane %d is switched %s", known->number, is_enabled ? "on" : "off");
+    append_of(world, TOPIC_CONFIG, known->tenant, name, &event);
+}
+
 static void configure_lane(struct world *world, int i)
 {
     static const struct th_str senders[] = {{"+911100000001", 13}, {"+911100000002", 13}};
@@ -133,11 +147,7 @@ static void configure_lane(struct world *world, int i)
                                                     .sms_estimate = {800000, TH_STR("INR")},
                                                     .call_estimate = {1500000, TH_STR("INR")}}};
     append_of(world, TOPIC_CONFIG, lane->tenant, name, &event);
-    event = (struct event){.type = EVENT_ACCOUNT_ENABLED,
-                           .as.account_enabled = {.meta = meta_of(world, lane->tenant),
-                                                  .name = th_str(name),
-                                                  .is_enabled = true}};
-    append_of(world, TOPIC_CONFIG, lane->tenant, name, &event);
+    world_enable_lane(world, i, true);
 }
 
 void trouble_configure(struct world *world)
@@ -163,7 +173,9 @@ static struct campaign_spec spec_of(const struct world *world, int i)
                                   .audience = world->campaigns[i].audience,
                                   .texts = {&text, 1},
                                   .pace_per_min = c->pace_per_min,
-                                  .policy = SEND_POLICY_AT_MOST_ONCE,
+                                  .policy = c->is_at_least_once ? SEND_POLICY_AT_LEAST_ONCE
+                                                                : SEND_POLICY_AT_MOST_ONCE,
+                                  .window_from_min = c->opens_min,
                                   .category = CATEGORY_TRANSACTIONAL,
                                   .window_to_min = 1440,
                                   .attempts_max = c->attempts_max,
@@ -244,16 +256,20 @@ void world_send_api(struct world *world, int tenant, bool is_call)
     char text[TH_ID_TEXT_LEN + 1];
     struct event event = {
         .type = EVENT_SEND_REQUESTED,
-        .as.send_requested = {.meta = meta_of(world, tenant),
-                              .send = id,
-                              .channel = is_call ? CHANNEL_CALL : CHANNEL_SMS,
-                              .origin = {.is = CAMPAIGN_ORIGIN_OR_SEND_CONTENT_SEND_CONTENT,
-                                         .as.send_content = {.text = {.as.string = TH_STR("one")},
-                                                             .lang = TH_STR("en"),
-                                                             .category = CATEGORY_TRANSACTIONAL,
-                                                             .policy = SEND_POLICY_AT_MOST_ONCE,
-                                                             .attempts_max = 4}},
-                              .send_at_us = world_utc(world)}};
+        .as.send_requested = {
+            .meta = meta_of(world, tenant),
+            .send = id,
+            .channel = is_call ? CHANNEL_CALL : CHANNEL_SMS,
+            .origin = {.is = CAMPAIGN_ORIGIN_OR_SEND_CONTENT_SEND_CONTENT,
+                       .as.send_content = {.text = {.as.string = TH_STR("one")},
+                                           .lang = TH_STR("en"),
+                                           .category = CATEGORY_TRANSACTIONAL,
+                                           .policy = SEND_POLICY_AT_MOST_ONCE,
+                                           .attempts_max = 4}},
+            .send_at_us = world_utc(world),
+            .expires_at_us = rng_permille(&world->rng, 300)
+                                 ? world_utc(world) + rng_between(&world->rng, 1, 5) * TH_US_PER_SEC
+                                 : 0}};
 
     people_phone(world, phone);
     event.as.send_requested.origin.as.send_content.to.as.string = th_str(phone);
@@ -288,7 +304,7 @@ static void command_something(struct world *world, int64_t arg)
 
     (void)arg;
     world_done(world);
-    switch (rng_below(&world->rng, 10)) {
+    switch (rng_below(&world->rng, 12)) {
     case 0:
     case 1:
     case 2:
@@ -304,6 +320,11 @@ static void command_something(struct world *world, int64_t arg)
     case 6:
     case 7:
         world_stop_tenant(world, tenant, !world->is_stopped[tenant]);
+        break;
+    case 8:
+    case 9:
+        world_enable_lane(world, (int)rng_below(&world->rng, world->options.lanes_n),
+                          rng_permille(&world->rng, 500));
         break;
     default:
         opt_somebody_out(world);

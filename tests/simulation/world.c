@@ -587,6 +587,15 @@ static bool is_stopped(const struct world *world, int tenant)
     return known && known->is_stopped;
 }
 
+static bool is_switched_off(const struct world *world, int lane)
+{
+    const struct process *process = world->owners[0];
+    const struct ref_lane *known =
+        process ? reference_lane(process->reference, world->options.lanes[lane].number) : NULL;
+
+    return known && !known->is_enabled;
+}
+
 /* Whoever commanded a pause or a stop takes it back. */
 static void release_all(struct world *world)
 {
@@ -595,6 +604,9 @@ static void release_all(struct world *world)
     for (int i = 0; i < world->options.tenants; i++)
         if (is_stopped(world, i))
             world_stop_tenant(world, i, false);
+    for (int i = 0; i < world->options.lanes_n; i++)
+        if (is_switched_off(world, i))
+            world_enable_lane(world, i, true);
     for (int i = 0; i < world->options.campaigns_n; i++)
         if (world_look(world, i, &counts)) {
             if (counts.phase == CAMPAIGN_PAUSED || counts.phase == CAMPAIGN_PAUSING)
