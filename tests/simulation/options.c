@@ -29,6 +29,20 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
     };
 }
 
+void sim_options_lanes(int n, struct sim_options *out)
+{
+    sim_options_quiet(1, n, out);
+    out->campaigns[0].part_rows = 1000;
+    out->campaigns[0].allow_duplicates = true;
+    out->lanes_n = 2;
+    out->lanes[0] = (struct sim_lane){.number = 1, .weight = 2, .rate_per_s = 10};
+    out->lanes[1] = (struct sim_lane){.number = 5, .weight = 98};
+    out->look_ahead = 8000;
+    out->lane_plans = 4096;
+    out->has_no_views = true;
+    out->snapshot_bytes_min = 8 << 20;
+}
+
 /* Often none, sometimes some, rarely many. */
 static int some(struct rng *rng, int most)
 {

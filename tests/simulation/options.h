@@ -67,6 +67,7 @@ struct sim_options {
     int64_t callback_max_us;
     int64_t callback_window_us;
     int64_t report_wait_us;
+    bool has_no_views; /* where they would take longer than all the rest */
     int64_t poll_us;
     int64_t follow_max_us; /* between two looks at the reference topics */
     int64_t look_ahead;
@@ -80,6 +81,9 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out);
 
 /* Nothing goes wrong, one tenant, one lane, one campaign of n. */
 void sim_options_quiet(uint64_t seed, int n, struct sim_options *out);
+
+/* A slow lane and one that is a hundred times faster share a partition; n plans. */
+void sim_options_lanes(int n, struct sim_options *out);
 
 void sim_options_print(const struct sim_options *options, FILE *to);
 

@@ -2,6 +2,7 @@
  *
  *   sim --seed N [--trace]        one run; with --trace the whole story
  *   sim --seeds FROM-TO           each of them; ends at the first that breaks a promise
+ *   sim --plans N                 a slow and a fast lane in one partition, N recipients
  */
 #include "tests/simulation/checks.h"
 #include "tests/simulation/world.h"
@@ -9,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 struct totals {
@@ -49,9 +51,27 @@ static void run_one(uint64_t seed, bool is_tracing, struct totals *totals)
     world_free(world);
 }
 
+static int run_lanes(int n)
+{
+    struct sim_options options;
+    struct rusage usage;
+
+    sim_options_lanes(n, &options);
+    struct world *world = world_new(&options, false);
+    world_run(world);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%d recipients in %" PRId64 " s of their time: %" PRId64 " plans, %" PRId64
+           " handed back late, %" PRId64 " started; %.1f s, %ld MB\n",
+           n, world_now(world) / TH_US_PER_SEC, checks_count(world, SIM_PLANNED),
+           checks_count(world, SIM_RETURNED_LATE), checks_count(world, SIM_STARTED),
+           (double)clock() / CLOCKS_PER_SEC, usage.ru_maxrss / 1024);
+    world_free(world);
+    return 0;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim --seed N [--trace] | --seeds FROM-TO\n");
+    fprintf(stderr, "usage: sim --seed N [--trace] | --seeds FROM-TO | --plans N\n");
     return 2;
 }
 
@@ -62,6 +82,8 @@ int main(int argc, char **argv)
     struct totals t = {0};
     bool is_tracing = argc == 4 && strcmp(argv[3], "--trace") == 0;
 
+    if (argc == 3 && strcmp(argv[1], "--plans") == 0 && atoi(argv[2]) > 0)
+        return run_lanes(atoi(argv[2]));
     if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
         if (sscanf(argv[2], "%" SCNu64 "-%" SCNu64, &from, &to) != 2)
             return usage();

@@ -15,16 +15,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UTC_AT_START   (INT64_C(1767225600) * TH_US_PER_SEC) /* 2026-01-01 */
-#define TRACE_LINES    400
-#define LOG_BYTES_MAX  ((size_t)1 << 30)
-#define SCRATCH_MAX    ((size_t)64 << 20)
-#define FOLLOW_MAX_US  (250 * TH_US_PER_MS)
-#define REOPEN_WAIT_US (50 * TH_US_PER_MS)
-#define SETTLE_TURN_US (500 * TH_US_PER_MS)
-#define SETTLE_MAX_US  (60 * TH_US_PER_MIN)
-#define QUIET_US       (3 * TH_US_PER_SEC)
-#define START_WAIT_US  (10 * TH_US_PER_MS)
+#define UTC_AT_START       (INT64_C(1767225600) * TH_US_PER_SEC) /* 2026-01-01 */
+#define TRACE_LINES        400
+#define LOG_BYTES_MIN      ((size_t)1 << 30)
+#define LOG_BYTES_PER_SEND 16384
+#define SCRATCH_MAX        ((size_t)64 << 20)
+#define FOLLOW_MAX_US      (250 * TH_US_PER_MS)
+#define REOPEN_WAIT_US     (50 * TH_US_PER_MS)
+#define SETTLE_TURN_US     (500 * TH_US_PER_MS)
+#define SETTLE_MAX_US      (60 * TH_US_PER_MIN)
+#define QUIET_US           (3 * TH_US_PER_SEC)
+#define START_WAIT_US      (10 * TH_US_PER_MS)
 
 static const struct core_ops *const cores[SIM_APPS] = {
     [SIM_CAMPAIGN] = &campaign_core, [SIM_RETRY] = &retry_core, [SIM_DISPATCH] = &dispatch_core};
@@ -469,11 +470,20 @@ static enum memory_fate fate(void *arg, enum log_app app, int slot, uint64_t seq
 /* --- beginning
  * ---------------------------------------------------------------------------------------------- */
 
+static size_t log_size(const struct world *world)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < world->options.campaigns_n; i++)
+        n += (size_t)world->options.campaigns[i].audience;
+    return LOG_BYTES_MIN + n * LOG_BYTES_PER_SEND;
+}
+
 static void open_log(struct world *world)
 {
     struct th_err err = {0};
     struct memory_log_options options = {.partitions = SIM_PARTITIONS,
-                                         .bytes_max = LOG_BYTES_MAX,
+                                         .bytes_max = log_size(world),
                                          .clock = &world->clock.clock,
                                          .seed = rng_next(&world->rng),
                                          .is_quiet = true,
@@ -508,7 +518,8 @@ struct world *world_new(const struct sim_options *options, bool is_tracing)
         world->campaigns[i] = (struct campaign_plan){world_id(world), world_id(world)};
     checks_new(world);
     trouble_configure(world);
-    analyst_new(world);
+    if (!options->has_no_views)
+        analyst_new(world);
     return world;
 }
 
@@ -660,7 +671,8 @@ void world_settle(struct world *world)
     }
     checks_step(world);
     checks_end(world);
-    analyst_end(world);
+    if (world->analyst)
+        analyst_end(world);
 }
 
 void world_run(struct world *world)
