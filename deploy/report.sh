@@ -35,7 +35,7 @@ report_campaign() {
         (.accepted_no_report | count("without a report")),
         (.in_doubt | count("in doubt")),
         (.unsent | count("unsent")),
-        (.cost[] | "  cost                    \(.amount) \(.currency)\(if .estimated then ", in part estimated" else "" end)")
+        (.cost[] | select((.amount | tonumber) > 0) | "  cost                    \(.amount) \(.currency)\(if .estimated then ", estimated" else "" end)")
     ' <<<"$certificate"
     echo "  $(campaign_rate "$campaign_folder")"
     if [ "$ledger_agrees" = true ]; then
