@@ -90,7 +90,8 @@ struct view_generations_ops {
     /* The one behind the public views. */
     enum th_code (*current)(struct view_generations *gens, int *out_gen, struct th_err *err);
 
-    /* A new, empty one; remains of a run that did not end are dropped first. */
+    /* A new, empty one; remains of a run that did not end are dropped first, and so are those that
+     * were replaced more than a day ago. */
     enum th_code (*make)(struct view_generations *gens, int *out_gen, struct th_err *err);
 
     enum th_code (*open)(struct view_generations *gens, int gen, struct view_store **out_store,

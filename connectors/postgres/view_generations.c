@@ -39,6 +39,11 @@ static enum th_code connect(const char *conninfo, struct pg **out_pg, struct th_
 static const struct pg_statement sql_current = {
     "SELECT gen FROM views.generation WHERE state = 'current'",
 };
+/* Kept for a day, should the new one turn out to be worse. */
+static const struct pg_statement sql_expire = {
+    "SELECT views.drop(gen) FROM views.generation"
+    " WHERE state = 'retired' AND retired_at < now() - interval '24 hours'",
+};
 static const struct pg_statement sql_make = {"SELECT views.make()"};
 static const struct pg_statement sql_publish = {"SELECT views.publish($1::int4)"};
 static const struct pg_statement sql_drop = {"SELECT views.drop($1::int4)"};
@@ -72,7 +77,10 @@ static enum th_code current(struct view_generations *gens, int *out_gen, struct 
 
 static enum th_code make(struct view_generations *gens, int *out_gen, struct th_err *err)
 {
-    return ask_gen(self_of(gens)->pg, &sql_make, out_gen, err);
+    struct pg *pg = self_of(gens)->pg;
+
+    TH_TRY(pg_execute(pg, &sql_expire, NULL, NULL, err));
+    return ask_gen(pg, &sql_make, out_gen, err);
 }
 
 static enum th_code open_store(struct view_generations *gens, int gen,

@@ -93,7 +93,7 @@ static void *run_slot(void *arg)
     return NULL;
 }
 
-static void start_slot(struct running *running, struct th_log *log, int slot)
+static void start_slot(struct running *running, struct th_log *log, int slot, size_t read_bytes)
 {
     struct materialize_config config = {.log = log,
                                         .open_store = pg_view_store_open_current,
@@ -103,7 +103,7 @@ static void start_slot(struct running *running, struct th_log *log, int slot)
                                         .idle_us = 1000,
                                         .load_us = 2000,
                                         .retry_wait_us = 5000,
-                                        .read_bytes = 1024};
+                                        .read_bytes = read_bytes};
     struct th_err err = {0};
 
     assert_int_equal(materialize_new(&config, &running->m, &err), TH_OK);
@@ -133,7 +133,7 @@ static void fold_through_kills(struct th_log *log, int kills_min)
     int killed = 0;
 
     for (int i = 0; i < 2; i++)
-        start_slot(&slots[i], log, i);
+        start_slot(&slots[i], log, i, 1024);
     for (int tries = 0; !is_all_folded(); tries++) {
         assert_true(tries < 2000);
         sleep_ms(10);
@@ -346,7 +346,13 @@ static void test_a_rebuild_takes_the_place_of_the_old(void **unused)
     drain(live);
     materialize_free(live);
     assert_int_equal(ask("SELECT count(*) FROM analytics.sends"), sends + STORY_SENDS);
-    assert_int_equal(gens->ops->drop(gens, before, &err), TH_OK);
+    ask("UPDATE views.generation SET retired_at = now() - interval '25 hours' WHERE state = "
+        "'retired'");
+    int unused_gen;
+    assert_int_equal(gens->ops->make(gens, &unused_gen, &err), TH_OK);
+    assert_int_equal(ask("SELECT count(*) FROM views.generation WHERE state = 'retired'"), 0);
+    assert_int_equal(gens->ops->drop(gens, unused_gen, &err), TH_OK);
+    assert_int_equal(gens->ops->drop(gens, after, &err), TH_CONFLICT); /* the current one */
     assert_int_equal(ask("SELECT count(*) FROM analytics.sends"), sends + STORY_SENDS);
     pg_view_generations_close(gens);
     th_log_close(log);
@@ -377,7 +383,48 @@ static void test_a_refused_record_holds_nothing_up(void **unused)
     assert_int_equal(ask("SELECT count(*) FROM views.sends"), sends + STORY_SENDS - 1);
     int64_t more = ask("SELECT count(*) FROM views.dead_letters") - letters;
     print_message("  %lld events became dead letters\n", (long long)more - 1);
+
     assert_true(more > 3); /* one that the story tells itself, and each event of that send */
+    th_log_close(log);
+}
+
+/* --- while it goes on
+ * ------------------------------------------------------------------------------- */
+
+static void *append_more(void *log)
+{
+    story_append(log, "fourth", 9);
+    return NULL;
+}
+
+static void test_verified_while_it_grows(void **unused)
+{
+    (void)unused;
+    struct th_log *log = open_log();
+    struct running slots[2];
+    pthread_t writer;
+    int64_t grew = 0;
+
+    for (int i = 0; i < 2; i++)
+        start_slot(&slots[i], log, i, (size_t)64 * 1024);
+    assert_int_equal(pthread_create(&writer, NULL, append_more, log), 0);
+    for (int round = 0; round < 3; round++) {
+        struct th_arena arena;
+        int64_t before = ask("SELECT sum(next_offset)::int8 FROM views.progress");
+        th_arena_init(&arena, 1 << 20);
+        const struct view_report *report = verify(log, &arena);
+        if (!report->is_equal)
+            print_report(report);
+        assert_true(report->is_equal);
+        th_arena_fini(&arena);
+        grew += ask("SELECT sum(next_offset)::int8 FROM views.progress") - before;
+    }
+    pthread_join(writer, NULL);
+    stop_slot(&slots[0]);
+    stop_slot(&slots[1]);
+    print_message("  %lld events were folded meanwhile\n", (long long)grew);
+    assert_true(grew > 0);
+    fold_all(log);
     th_log_close(log);
 }
 
@@ -479,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_row_is_named),
         cmocka_unit_test(test_a_rebuild_takes_the_place_of_the_old),
         cmocka_unit_test(test_analysts),
+        cmocka_unit_test(test_verified_while_it_grows),
         cmocka_unit_test(test_a_refused_record_holds_nothing_up),
     };
     return cmocka_run_group_tests(tests, start, stop);
