@@ -182,7 +182,8 @@ struct provider_check {
 struct provider_ops {
     const char *name; /* the wire: "twilio" */
     struct provider_caps caps;
-    const char *signature_header; /* of callbacks: "X-Twilio-Signature"; NULL: they are not signed */
+    const char
+        *signature_header; /* of callbacks: "X-Twilio-Signature"; NULL: they are not signed */
 
     /* The request that sends msg. callback_url may be "": then no reports will come.
      * Errors: TH_INVALID      msg cannot be said on this wire (too long, not UTF-8, no sender)

@@ -11,8 +11,9 @@ static const struct pg_statement find_part = {
     "SELECT log_part::int4, log_offset::int8 FROM views.audience_parts"
     " WHERE audience = $1::uuid AND part = $2::int4 AND tenant = $3::text"};
 
-static const struct pg_statement find_progress = {"SELECT next_offset::int8 FROM views.progress"
-                                                  " WHERE topic = $1::int4 AND log_part = $2::int4"};
+static const struct pg_statement find_progress = {
+    "SELECT next_offset::int8 FROM views.progress"
+    " WHERE topic = $1::int4 AND log_part = $2::int4"};
 
 /* A record that is not in the index is not there only if the views have read to the end. */
 static enum th_code absent(struct audience_source *source, struct th_str tenant,

@@ -8,9 +8,10 @@
 
 #include "common/ids.h"
 
-#define MATCH_PHONE_MAX    20
-#define MATCH_ATTEMPTS_MAX 64 /* of one send; those beyond are as if executed for another number   \
-                               */
+#define MATCH_PHONE_MAX 20
+#define MATCH_ATTEMPTS_MAX                                                                         \
+    64 /* of one send; those beyond are as if executed for another number                          \
+        */
 
 struct match_send {
     struct th_id send;
