@@ -7,14 +7,19 @@
 #include "processors/cli/answer.h"
 #include "processors/cli/match.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+#define LOOKERS 8
 
 struct comparison {
     struct cli *cli;
     struct client *client;
     struct match match;
-    struct th_buf unclear; /* struct match_send, whose attempts must be looked at one by one */
+    struct match_send *unclear; /* owned; their attempts must be looked at one by one */
+    size_t unclear_n;
+    size_t unclear_cap;
     bool has_run;
     int64_t run_ms; /* the first 48 bits of the run's sends */
     const char *set;
@@ -36,7 +41,7 @@ static void note_attempt(struct match_send *send, struct th_json attempt)
 }
 
 /* What each attempt of a send came to. */
-static enum th_code look_closely(struct comparison *c, struct match_send *send, struct th_err *err)
+static enum th_code look_closely(struct client *client, struct match_send *send, struct th_err *err)
 {
     TH_AUTO(client_reply) struct client_reply reply = {0};
     TH_AUTO(th_json) struct json_t *document = NULL;
@@ -46,13 +51,82 @@ static enum th_code look_closely(struct comparison *c, struct match_send *send, 
 
     th_id_text(send->send, id);
     snprintf(path, sizeof path, "/api/v1/sends/%s", id);
-    TH_TRY(client_ask(c->client, &(struct client_ask){.method = "GET", .path = path}, &reply, err));
+    TH_TRY(client_ask(client, &(struct client_ask){.method = "GET", .path = path}, &reply, err));
     TH_TRY(answer_read(&reply, &document, err));
     struct th_json attempts = th_json_at(th_json_root(document), "attempts");
     TH_TRY(th_json_array(attempts, 0, 10000, &n, err));
     for (size_t i = 0; i < n; i++)
         note_attempt(send, th_json_item(attempts, i));
-    return match_add(&c->match, send);
+    return TH_OK;
+}
+
+/* Each of a few threads, with a client of its own, looks at every LOOKERS-th: what takes time is
+ * waiting for answers. */
+struct looker {
+    const struct cli *cli;
+    struct match_send *sends;
+    size_t n;
+    size_t first;
+    pthread_t thread;
+    enum th_code code;
+    struct th_err err;
+};
+
+static enum th_code look(struct looker *looker, struct th_err *err)
+{
+    TH_AUTO(client) struct client *client = NULL;
+
+    TH_TRY(client_open(looker->cli, &client, err));
+    for (size_t i = looker->first; i < looker->n; i += LOOKERS)
+        TH_TRY(look_closely(client, &looker->sends[i], err));
+    return TH_OK;
+}
+
+static void *run_looker(void *arg)
+{
+    struct looker *looker = arg;
+
+    looker->code = look(looker, &looker->err);
+    return NULL;
+}
+
+static enum th_code look_at_all(const struct comparison *c, struct th_err *err)
+{
+    struct looker lookers[LOOKERS] = {0};
+    size_t started = 0;
+    enum th_code code = TH_OK;
+
+    for (; started < LOOKERS && code == TH_OK; started++) {
+        struct looker *looker = &lookers[started];
+
+        *looker = (struct looker){
+            .cli = c->cli, .sends = c->unclear, .n = c->unclear_n, .first = started};
+        if (pthread_create(&looker->thread, NULL, run_looker, looker) != 0)
+            code = th_fail(err, TH_UNAVAILABLE, "no thread");
+    }
+    if (code != TH_OK)
+        started--;
+    for (size_t i = 0; i < started; i++) {
+        pthread_join(lookers[i].thread, NULL);
+        if (code == TH_OK && lookers[i].code != TH_OK)
+            code = th_fail(err, lookers[i].code, "%s", lookers[i].err.text);
+    }
+    return code;
+}
+
+static enum th_code add_unclear(struct comparison *c, const struct match_send *send)
+{
+    if (c->unclear_n == c->unclear_cap) {
+        size_t cap = c->unclear_cap ? 2 * c->unclear_cap : 256;
+        struct match_send *larger = reallocarray(c->unclear, cap, sizeof *larger);
+
+        if (!larger)
+            return TH_NOMEM;
+        c->unclear = larger;
+        c->unclear_cap = cap;
+    }
+    c->unclear[c->unclear_n++] = *send;
+    return TH_OK;
 }
 
 /* One attempt that was accepted says all by itself; whatever else happened is looked at closely,
@@ -75,8 +149,7 @@ static enum th_code on_recipient(void *arg, struct th_json row, struct th_err *e
         send.must = match_bit(1);
         return match_add(&c->match, &send);
     }
-    th_buf_add(&c->unclear, (struct th_str){(const char *)&send, sizeof send});
-    return th_buf_status(&c->unclear) == TH_OK ? TH_OK : th_fail(err, TH_NOMEM, "recipients");
+    return add_unclear(c, &send) == TH_OK ? TH_OK : th_fail(err, TH_NOMEM, "recipients");
 }
 
 static enum th_code read_ours(struct comparison *c, struct th_err *err)
@@ -95,12 +168,10 @@ static enum th_code read_ours(struct comparison *c, struct th_err *err)
         TH_TRY(th_buf_status(&path));
         TH_TRY(answer_pages(c->client, path.p, CLIENT_TENANT, on_recipient, c, err));
     }
-    for (size_t at = 0; at < c->unclear.n; at += sizeof(struct match_send)) {
-        struct match_send send;
-
-        memcpy(&send, c->unclear.p + at, sizeof send);
-        TH_TRY(look_closely(c, &send, err));
-    }
+    if (c->unclear_n > 0)
+        TH_TRY(look_at_all(c, err));
+    for (size_t i = 0; i < c->unclear_n; i++)
+        TH_TRY(match_add(&c->match, &c->unclear[i]));
     return TH_OK;
 }
 
@@ -200,7 +271,7 @@ static enum th_code ledger_compare(struct cli *cli, struct th_err *err)
     if (code == TH_OK)
         code = print_comparison(&c, err);
     match_fini(&c.match);
-    th_buf_fini(&c.unclear);
+    free(c.unclear);
     return code;
 }
 

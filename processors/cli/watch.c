@@ -10,6 +10,7 @@
 
 #define BAR_WIDTH     30
 #define BAR_BYTES     (3 * BAR_WIDTH + 1) /* a block takes 3 in UTF-8 */
+#define SETTLE_US     (5 * TH_US_PER_SEC)
 #define POLL_NS       250000000L
 #define LINE_EVERY_US (2 * TH_US_PER_SEC) /* where nobody watches a terminal */
 
@@ -19,6 +20,7 @@ struct watch {
     int64_t begun_us;
     int64_t begun_done; /* what was done when we began to look */
     int64_t line_us;    /* of the last line that was not drawn over */
+    int64_t ended_us;   /* when we saw that it had; 0: it has not */
 };
 
 static void put_duration(char out[32], int64_t s)
@@ -81,6 +83,20 @@ static bool has_ended(struct th_json p)
     return th_str_eq(status, TH_STR("completed")) || th_str_eq(status, TH_STR("cancelled"));
 }
 
+/* The views of sends may be a little behind that of the campaign: what it says last is what counts,
+ * and reports that are still to come are not waited for. */
+static bool is_over(struct watch *watch, struct th_json p)
+{
+    int64_t now_us = th_clock_monotonic_us(&th_clock_real);
+
+    if (!has_ended(p))
+        watch->ended_us = 0;
+    else if (!watch->ended_us)
+        watch->ended_us = now_us;
+    return watch->ended_us &&
+           (answer_int(p, "unsent") == 0 || now_us - watch->ended_us > SETTLE_US);
+}
+
 enum th_code watch_campaign(struct cli *cli, struct client *client, const char *path,
                             struct th_err *err)
 {
@@ -102,7 +118,7 @@ enum th_code watch_campaign(struct cli *cli, struct client *client, const char *
         struct th_json p = th_json_root(document);
         if (watch.begun_done < 0)
             watch.begun_done = answer_int(p, "done");
-        is_end = has_ended(p);
+        is_end = is_over(&watch, p);
         draw(&watch, p, is_end);
         if (is_end)
             break;
