@@ -21,13 +21,15 @@ void connections_fini(struct connections *all)
     pthread_mutex_destroy(&all->lock);
 }
 
-struct connection *connections_add(struct connections *all, int fd, int64_t now_us)
+struct connection *connections_add(struct connections *all, int fd, uint32_t address,
+                                   int64_t now_us)
 {
     struct connection *one = calloc(1, sizeof *one);
 
     if (!one)
         return NULL;
     one->fd = fd;
+    one->address = address;
     connection_enter(one, CONNECTION_HEADERS, now_us);
     pthread_mutex_lock(&all->lock);
     one->next = all->first;
@@ -37,6 +39,17 @@ struct connection *connections_add(struct connections *all, int fd, int64_t now_
     all->count++;
     pthread_mutex_unlock(&all->lock);
     return one;
+}
+
+unsigned connections_from(struct connections *all, uint32_t address)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&all->lock);
+    for (const struct connection *one = all->first; one; one = one->next)
+        n += one->address == address;
+    pthread_mutex_unlock(&all->lock);
+    return n;
 }
 
 void connections_remove(struct connections *all, struct connection *one)

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "common/err.h"
 
@@ -22,6 +23,7 @@ enum connection_state {
 struct connection {
     struct connection *next, *prev; /* guarded by connections.lock */
     int fd;
+    uint32_t address; /* IPv4, as in a struct in_addr; 0: unknown */
     atomic_int state;
     atomic_int_fast64_t since_us; /* CLOCK_MONOTONIC */
     atomic_int_fast64_t body_bytes;
@@ -46,7 +48,12 @@ void connections_init(struct connections *all);
 void connections_fini(struct connections *all);
 
 /* NULL when there is no memory: then the connection has no absolute limits but libmicrohttpd's. */
-struct connection *connections_add(struct connections *all, int fd, int64_t now_us);
+struct connection *connections_add(struct connections *all, int fd, uint32_t address,
+                                   int64_t now_us);
+
+/* How many there are from that address. */
+unsigned connections_from(struct connections *all, uint32_t address);
+
 void connections_remove(struct connections *all, struct connection *one); /* accepts NULL */
 
 /* one may be NULL. */

@@ -21,7 +21,7 @@ const struct th_conf_key gateway_conf_keys[] = {
     {"http_connections", TH_CONF_INT, "4000", "10", "60000", "connections", NULL,
      "Connections at one time."},
     {"http_connections_per_address", TH_CONF_INT, "200", "0", "60000", "connections", NULL,
-     "Connections from one address; 0: no limit. Raise it behind a proxy."},
+     "Connections from one address, but for this machine's own; 0: no limit."},
     {"http_header_timeout", TH_CONF_DURATION, "5s", "10ms", "10min", NULL, NULL,
      "For all headers of a request."},
     {"http_body_timeout", TH_CONF_DURATION, "20s", "10ms", "10min", NULL, NULL,

@@ -26,7 +26,7 @@ struct gateway_limits {
     unsigned threads;                 /* that speak HTTP */
     unsigned workers;                 /* that ask the views */
     unsigned connections;             /* in all */
-    unsigned connections_per_address; /* 0: no limit */
+    unsigned connections_per_address; /* but for loopback's; 0: no limit */
     int64_t header_us;                /* for all headers of a request */
     int64_t body_us;                  /* for all of its body */
     int64_t body_bytes_per_s;         /* and no slower than this, after the first second */

@@ -430,6 +430,16 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         request_unref(request);
 }
 
+static uint32_t address_of(const struct sockaddr *from)
+{
+    struct sockaddr_in address;
+
+    if (!from || from->sa_family != AF_INET)
+        return 0;
+    memcpy(&address, from, sizeof address);
+    return address.sin_addr.s_addr;
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -442,8 +452,27 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info)
-        *socket_context = connections_add(&server->connections, info->connect_fd, now_us());
+    if (!info)
+        return;
+    int fd = info->connect_fd;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    *socket_context = connections_add(&server->connections, fd,
+                                      info ? address_of(info->client_addr) : 0, now_us());
+}
+
+/* This machine's own are not counted: a proxy in front of us speaks for everybody, and the sandbox
+ * for thousands. */
+static enum MHD_Result may_connect(void *cls, const struct sockaddr *from, socklen_t size)
+{
+    struct server *server = cls;
+    uint32_t address = address_of(from);
+
+    (void)size;
+    if (!server->limits.connections_per_address || ntohl(address) >> 24 == IN_LOOPBACKNET)
+        return MHD_YES;
+    return connections_from(&server->connections, address) < server->limits.connections_per_address
+               ? MHD_YES
+               : MHD_NO;
 }
 
 /* --- open and close ----------------------------------------------------------------------------
@@ -490,12 +519,11 @@ static struct MHD_Daemon *start(struct server *server, int fd)
 
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
+        0, may_connect, server, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_THREAD_POOL_SIZE, limits->threads,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-        MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        limits->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(limits->keep_alive_us / TH_US_PER_SEC + 1), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }

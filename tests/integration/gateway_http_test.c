@@ -463,6 +463,23 @@ static void test_same_key_at_once(void **unused)
     assert_int_equal(world_count(&world, TOPIC_SEND_REQUESTS, EVENT_SEND_REQUESTED), before + 1);
 }
 
+/* A proxy and the sandbox speak from this machine for everybody: they are not counted. */
+static void test_many_from_loopback(void **unused)
+{
+    const struct call live = {.method = "GET", .target = "/health/live"};
+    int fds[300];
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(fds); i++)
+        fds[i] = world_connect(&world);
+    for (size_t i = 0; i < TH_LEN(fds); i++) {
+        struct http_answer answer = connection_call(fds[i], &live);
+        assert_int_equal(answer.status, 200);
+        answer_free(&answer);
+        (void)close(fds[i]);
+    }
+}
+
 /* --- the end
  * ------------------------------------------------------------------------------------------- */
 
@@ -513,6 +530,7 @@ int main(void)
     const struct CMUnitTest many[] = {
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_same_key_at_once),
+        cmocka_unit_test(test_many_from_loopback),
         cmocka_unit_test(test_closing),
     };
 

@@ -161,6 +161,23 @@ static void test_slow_clients(void **unused)
     }
 }
 
+static void test_addresses(void **unused)
+{
+    struct connections all;
+
+    (void)unused;
+    connections_init(&all);
+    struct connection *one = connections_add(&all, -1, 1, 0);
+    assert_non_null(one);
+    assert_non_null(connections_add(&all, -1, 1, 0));
+    assert_non_null(connections_add(&all, -1, 2, 0));
+    assert_int_equal(connections_from(&all, 1), 2);
+    connections_remove(&all, one);
+    assert_int_equal(connections_from(&all, 1), 1);
+    assert_int_equal(connections_from(&all, 3), 0);
+    connections_fini(&all);
+}
+
 /* --- tokens
  * ---------------------------------------------------------------------------------------- */
 
@@ -192,9 +209,8 @@ static void test_token(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_too_many_headers),
-        cmocka_unit_test(test_slow_clients),
+        cmocka_unit_test(test_headers),      cmocka_unit_test(test_too_many_headers),
+        cmocka_unit_test(test_slow_clients), cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_token),
     };
 
