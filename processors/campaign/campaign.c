@@ -530,6 +530,11 @@ static bool is_settled(const struct campaign *c)
            campaign_open(c) == 0 && c->asking == 0;
 }
 
+static bool is_done(const struct campaign *c)
+{
+    return !has_work(c) && c->awaiting_report == 0 && is_settled(c);
+}
+
 static enum th_code complete(struct turn *turn, const struct campaign *c)
 {
     int64_t version = c->version + 1;
@@ -587,13 +592,15 @@ static enum th_code run(struct turn *turn, const struct campaign *c)
     struct th_id id = c->id;
     int64_t released = c->released;
 
-    if (!has_work(c) && c->awaiting_report == 0 && is_settled(c))
+    if (is_done(c))
         return complete(turn, c);
     if (!has_work(c) || is_stopped(turn, c))
         return TH_OK;
     int64_t duplicates = c->duplicates;
     TH_TRY(release_some(turn, c));
     c = look(turn->cs, id);
+    if (is_done(c)) /* the last rows were duplicates: no send will report and wake us */
+        return complete(turn, c);
     return plan_next(turn, c, c->released != released || c->duplicates != duplicates);
 }
 
