@@ -240,6 +240,7 @@ static enum th_code planned(struct retry *retry, struct send *s, const struct se
     remember_lane(s, ev->lane);
     s->n = ev->n;
     s->lane_next = 0;
+    s->is_taken = false;
     s->lane_tries++;
     s->tries++;
     s->is_possible_duplicate = s->is_possible_duplicate || ev->possible_duplicate;
@@ -296,6 +297,7 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
         uncount(s);
         return move(retry, s, SEND_RELEASED, ev->send_at_us);
     case SEND_STANDING_UNKNOWN:
+        s->is_taken = th_str_eq(ev->reason, TAKEN_REASON);
         return move(retry, s, SEND_UNKNOWN, INT64_MAX);
     case SEND_STANDING_ACCEPTED:
         return ev->due_at_us ? move(retry, s, SEND_ACCEPTED, due) : gone(retry, s);

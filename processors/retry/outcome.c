@@ -191,7 +191,7 @@ static enum th_code in_doubt(struct turn *turn, const struct send *s)
     bool may_repeat;
 
     TH_TRY(allows_duplicate(turn, s, &may_repeat));
-    if (may_repeat)
+    if (may_repeat && !s->is_taken)
         return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, TH_STR("in_doubt"));
     return turn_end(turn, s->id, "in_doubt", false);
 }
@@ -229,7 +229,7 @@ static enum th_code take_result(struct turn *turn, const struct attempt_result *
     case ATTEMPT_OUTCOME_NOT_EXECUTED:
         return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, ev->reason);
     case ATTEMPT_OUTCOME_UNKNOWN:
-        return unknown(turn, s, ev->reason);
+        return unknown(turn, s, ev->accepted_without_id ? TAKEN_REASON : ev->reason);
     case ATTEMPT_OUTCOME_IN_DOUBT:
         return in_doubt(turn, s);
     }

@@ -32,7 +32,11 @@ struct send {
     uint8_t stand;      /* enum send_stand */
     uint8_t channel;    /* enum channel */
     bool is_possible_duplicate;
+    bool is_taken; /* unknown, though the provider said yes: never to be repeated */
 };
+
+/* The reason of SendNoted unknown that says so; it stays for ever. */
+#define TAKEN_REASON TH_STR("accepted_without_id")
 
 /* A campaign, or the API sends of a tenant. */
 struct group {
