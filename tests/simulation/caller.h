@@ -29,6 +29,7 @@ struct call_answer {
     int64_t number; /* of ACCEPTED */
     int64_t retry_after_us;
     bool is_account_refused;
+    bool is_accepted_without_id;
 };
 void caller_answer(struct world *world, int64_t transfer, const struct call_answer *answer);
 

@@ -339,6 +339,12 @@ static void control_applied(struct world *world, const struct control_applied *e
     }
 }
 
+/* The provider said yes: this one is never repeated, whatever is allowed. */
+static void taken(struct world *world, const struct attempt_result *ev)
+{
+    attempt_of(world, send_of(world, ev->send, "AttemptResult"), ev->n)->is_taken = true;
+}
+
 static void take_attempts(struct world *world, const struct event *event)
 {
     const struct attempt_resolved *resolved = &event->as.attempt_resolved;
@@ -352,6 +358,8 @@ static void take_attempts(struct world *world, const struct event *event)
         returned(world, &event->as.attempt_returned);
         break;
     case EVENT_ATTEMPT_RESULT:
+        if (event->as.attempt_result.accepted_without_id)
+            taken(world, &event->as.attempt_result);
         outcome(world, event->as.attempt_result.send, event->as.attempt_result.n,
                 event->as.attempt_result.outcome, "its result");
         break;
@@ -520,7 +528,7 @@ static void check_once(struct world *world, struct send_fact *send, int32_t n)
         const struct execution *before = &world->checks->ledger[other->line];
         if (k == n)
             world_fail(world, "%s is called twice by attempt %d", before->phone, n);
-        if (other->is_in_doubt && send->campaign >= 0 &&
+        if (other->is_in_doubt && !other->is_taken && send->campaign >= 0 &&
             world->options.campaigns[send->campaign].is_at_least_once)
             continue;
         if (!before->is_negative || !before->is_transient || !before->is_told || !before->is_call)

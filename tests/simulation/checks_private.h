@@ -14,8 +14,8 @@ enum end {
 };
 
 struct attempt_fact {
-    bool is_planned, is_started, is_returned, is_not_executed, is_reported, is_in_doubt, is_reached,
-        is_unreached;
+    bool is_planned, is_started, is_returned, is_not_executed, is_reported, is_in_doubt, is_taken,
+        is_reached, is_unreached;
     int64_t line; /* in the ledger */
 };
 

@@ -116,6 +116,7 @@ static void draw_odds(struct rng *rng, struct sim_odds *odds)
         .dropped_before = some(rng, 50),
         .dropped_after = some(rng, 50),
         .account_refused = some(rng, 4),
+        .no_id = some(rng, 40),
         .report_fails = some(rng, 300),
         .report_transient = (int)rng_below(rng, 1001),
         .callback_twice = some(rng, 300),
@@ -161,11 +162,11 @@ static void print_odds(const struct sim_odds *o, FILE *to)
             "  commits: abort %d lost_committed %d lost_aborted %d hold %d\n"
             "  faults: kill %d freeze %d fence %d down %d jump %d reboot %d\n"
             "  provider: connect %d throttled %d 5xx_before %d 5xx_after %d dropped_before %d "
-            "dropped_after %d account %d report_fails %d transient %d\n"
+            "dropped_after %d account %d no_id %d report_fails %d transient %d\n"
             "  callbacks: lost %d twice %d late %d; unavailable %d journal %d invalid %d\n",
             o->abort, o->lost_committed, o->lost_aborted, o->hold, o->kill, o->freeze, o->fence,
             o->down, o->jump, o->reboot, o->connect_fails, o->throttled, o->error_before,
-            o->error_after, o->dropped_before, o->dropped_after, o->account_refused,
+            o->error_after, o->dropped_before, o->dropped_after, o->account_refused, o->no_id,
             o->report_fails, o->report_transient, o->callback_lost, o->callback_twice,
             o->callback_late, o->unavailable, o->journal_fails, o->invalid_number);
 }

@@ -38,7 +38,7 @@ struct sim_odds {
     int kill, freeze, fence, down, jump, reboot;
     /* of a request to the provider */
     int connect_fails, throttled, error_before, error_after, dropped_before, dropped_after,
-        account_refused;
+        account_refused, no_id;
     /* of a message that was executed: its report is negative, and then so often transient */
     int report_fails, report_transient;
     /* of a callback */

@@ -17,6 +17,7 @@ enum fate {
     FATE_ERROR_AFTER,
     FATE_DROPPED_BEFORE,
     FATE_DROPPED_AFTER,
+    FATE_WITHOUT_ID,
 };
 
 struct message {
@@ -173,7 +174,8 @@ bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
 
 static bool does_execute(enum fate fate)
 {
-    return fate == FATE_ACCEPTED || fate == FATE_ERROR_AFTER || fate == FATE_DROPPED_AFTER;
+    return fate == FATE_ACCEPTED || fate == FATE_ERROR_AFTER || fate == FATE_DROPPED_AFTER ||
+           fate == FATE_WITHOUT_ID;
 }
 
 /* Numbers are given in the order of execution. */
@@ -250,6 +252,12 @@ static struct call_answer answer_of(struct world *world, const struct message *m
         answer.reason = "server_error";
         answer.http_status = 500;
         break;
+    case FATE_WITHOUT_ID:
+        answer.result = PROVIDER_UNKNOWN;
+        answer.reason = "accepted_without_id";
+        answer.http_status = 201;
+        answer.is_accepted_without_id = true;
+        break;
     case FATE_DROPPED_BEFORE:
     case FATE_DROPPED_AFTER:
         answer.result = PROVIDER_UNKNOWN;
@@ -290,10 +298,13 @@ static enum fate draw_fate(struct world *world, const struct sim_request *reques
     const struct {
         int permille;
         enum fate fate;
-    } fates[] = {
-        {odds->throttled, FATE_THROTTLED},           {odds->account_refused, FATE_ACCOUNT_REFUSED},
-        {odds->error_before, FATE_ERROR_BEFORE},     {odds->error_after, FATE_ERROR_AFTER},
-        {odds->dropped_before, FATE_DROPPED_BEFORE}, {odds->dropped_after, FATE_DROPPED_AFTER}};
+    } fates[] = {{odds->throttled, FATE_THROTTLED},
+                 {odds->account_refused, FATE_ACCOUNT_REFUSED},
+                 {odds->error_before, FATE_ERROR_BEFORE},
+                 {odds->error_after, FATE_ERROR_AFTER},
+                 {odds->dropped_before, FATE_DROPPED_BEFORE},
+                 {odds->dropped_after, FATE_DROPPED_AFTER},
+                 {odds->no_id, FATE_WITHOUT_ID}};
 
     for (size_t i = 0; world->has_faults && i < TH_LEN(fates); i++)
         if (rng_permille(&world->rng, fates[i].permille))

@@ -444,6 +444,48 @@ static void test_cancel_overtakes_a_result(void **unused)
     }
 }
 
+static void test_last_rows_are_duplicates(void **unused)
+{
+    struct sim_options options;
+    struct cast cast;
+
+    (void)unused;
+    print_message("  when the last rows are looked at, nobody is left whose report would wake the "
+                  "campaign\n");
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        sim_options_quiet(seed, 6, &options);
+        options.shared_numbers = 1000; /* all have the first one's number */
+        options.campaigns[0].part_rows = 1;
+        options.campaigns[0].pace_per_min = 120;
+        options.look_ahead = 1;
+        end(begin(&options, &cast));
+    }
+}
+
+static void test_accepted_without_an_id(void **unused)
+{
+    struct sim_options options;
+    struct cast cast;
+
+    (void)unused;
+    print_message("  the provider said yes and not to what: nobody is called again, not even where "
+                  "duplicates are allowed\n");
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        sim_options_quiet(seed, 30, &options);
+        options.campaigns[0].is_at_least_once = true;
+        options.callback_window_us = 2 * SECOND;
+        options.odds.callback_lost = 900;
+        options.odds.no_id = 500;
+        struct world *world = begin(&options, &cast);
+        world->has_faults = true;
+        wait_for(world, has_executed, 10, "some are called");
+        if (seed % 2)
+            world_kill(world, cast.dispatch, 20 * MS);
+        world_run_for(world, 10 * SECOND);
+        end(world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_slow_and_fast_lane_share_a_partition),
         cmocka_unit_test(test_circuit_half_open_that_nobody_heard),
         cmocka_unit_test(test_cancel_overtakes_a_result),
+        cmocka_unit_test(test_last_rows_are_duplicates),
+        cmocka_unit_test(test_accepted_without_an_id),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
