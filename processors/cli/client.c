@@ -315,34 +315,50 @@ static enum th_code code_of(long status)
     }
 }
 
-/* The gateway's sentence, with the fields that it names. */
+/* What is wrong first, and where: a place in the body, or a row of a CSV. */
+static void add_first_error(struct th_buf *out, struct th_json errors)
+{
+    struct th_str text = TH_STR("");
+    struct th_str place = TH_STR("");
+    int64_t row = 0;
+    size_t n = 0;
+
+    if (!th_json_is_given(errors) || th_json_array(errors, 1, 100000, &n, NULL) != TH_OK)
+        return;
+    struct th_json first = th_json_item(errors, 0);
+    (void)!th_json_str(th_json_at(first, "detail"), 0, 1000, &text, NULL);
+    if (th_json_int(th_json_at(first, "row"), 0, INT64_MAX, &row, NULL) == TH_OK) {
+        (void)!th_json_str(th_json_at(first, "column"), 0, 1000, &place, NULL);
+        th_buf_printf(out, ": row %lld, column %.*s: %.*s", (long long)row, TH_ARG(place),
+                      TH_ARG(text));
+        return;
+    }
+    struct th_str said = th_buf_str(out);
+    if (text.n > 0 && said.n > 0 && memmem(said.p, said.n, text.p, text.n))
+        return; /* the sentence says it already */
+    (void)!th_json_str(th_json_at(first, "pointer"), 0, 1000, &place, NULL);
+    th_buf_printf(out, ": %.*s%s%.*s", TH_ARG(place), place.n > 0 ? " " : "", TH_ARG(text));
+}
+
+/* The gateway's sentence. */
 static enum th_code refuse(const struct client_reply *reply, struct th_err *err)
 {
     TH_AUTO(th_json) struct json_t *document = NULL;
+    TH_AUTO(th_buf) struct th_buf text = {0};
     enum th_code code = code_of(reply->status);
-    struct th_str title = TH_STR("");
-    struct th_str detail = TH_STR("");
-    struct th_str field = TH_STR("");
-    struct th_str pointer = TH_STR("");
-    size_t n = 0;
+    struct th_str sentence = TH_STR("");
 
     if (th_json_parse(th_buf_str(&reply->body), CLIENT_REPLY_MAX, &document, NULL) == TH_OK) {
         struct th_json root = th_json_root(document);
-        struct th_json errors = th_json_at(root, "errors");
 
-        (void)!th_json_str(th_json_at(root, "title"), 0, 1000, &title, NULL);
-        (void)!th_json_str(th_json_at(root, "detail"), 0, 4000, &detail, NULL);
-        if (th_json_is_given(errors) && th_json_array(errors, 1, 100000, &n, NULL) == TH_OK) {
-            struct th_json first = th_json_item(errors, 0);
-
-            (void)!th_json_str(th_json_at(first, "pointer"), 0, 1000, &pointer, NULL);
-            (void)!th_json_str(th_json_at(first, "detail"), 0, 1000, &field, NULL);
-        }
+        if (th_json_str(th_json_at(root, "detail"), 1, 4000, &sentence, NULL) != TH_OK)
+            (void)!th_json_str(th_json_at(root, "title"), 0, 1000, &sentence, NULL);
+        th_buf_add(&text, sentence);
+        add_first_error(&text, th_json_at(root, "errors"));
     }
-    if (detail.n == 0 && title.n == 0)
+    if (text.n == 0)
         return th_fail(err, code, "refused with HTTP status %ld", reply->status);
-    return th_fail(err, code, "%.*s%s%.*s%s%.*s", TH_ARG(detail.n > 0 ? detail : title),
-                   field.n > 0 ? ": " : "", TH_ARG(pointer), field.n > 0 ? " " : "", TH_ARG(field));
+    return th_fail(err, code, "%.*s", TH_ARG(th_buf_str(&text)));
 }
 
 static void pause_ms(int64_t ms)
