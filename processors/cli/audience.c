@@ -99,6 +99,12 @@ static enum th_code note_report(struct upload *upload, struct th_json report, st
     return TH_OK;
 }
 
+static enum th_code refuse_row(const struct split_bad *bad, struct th_err *err)
+{
+    return th_fail(err, TH_INVALID, "row %lld, column %s: %s; nothing was accepted",
+                   (long long)bad->row, bad->column, bad->reason);
+}
+
 static enum th_code put_part(struct upload *upload, struct th_err *err)
 {
     TH_AUTO(client_reply) struct client_reply reply = {0};
@@ -108,12 +114,8 @@ static enum th_code put_part(struct upload *upload, struct th_err *err)
 
     if (upload->parts == PARTS_MAX)
         return th_fail(err, TH_FULL, "more than %d parts: split the file", PARTS_MAX);
-    if (is_whole && upload->split.bad_n > 0) {
-        const struct split_bad *bad = &upload->split.bad[0];
-
-        return th_fail(err, TH_INVALID, "row %lld, column %s: %s; nothing was accepted",
-                       (long long)bad->row, bad->column, bad->reason);
-    }
+    if (is_whole && upload->split.bad_n > 0)
+        return refuse_row(&upload->split.bad[0], err);
     snprintf(path, sizeof path, "/api/v1/audiences/%s/parts/%lld?first_row=%lld%s", upload->id,
              (long long)upload->parts, (long long)upload->split.first_row,
              is_whole ? "&all_or_nothing=true" : "");
