@@ -210,12 +210,25 @@ cluster_conninfo() {
     echo "host=$dir/run port=$(cluster_port "$dir") dbname=telehub user=telehub"
 }
 
+# cluster_settle DIR: after a crash, until what is left of the old server is gone, at most 10 s: its
+# backends hold the shared memory, and its pid, until somebody has waited for it, the lock file.
+cluster_settle() {
+    local dir=$1 pid tries
+    [ -r "$dir/data/postmaster.pid" ] && read -r pid <"$dir/data/postmaster.pid" || return 0
+    for ((tries = 0; tries < 200; tries++)); do
+        grep -qs '^State:.*Z' "/proc/$pid/status" ||
+            find /proc -maxdepth 2 -name cwd -lname "$dir/data" 2>/dev/null | grep -q . || return 0
+        sleep 0.05
+    done
+}
+
 # cluster_start DIR: does nothing when it runs; answers when it takes connections.
 cluster_start() {
     local dir bin user
     dir=$(readlink -f "$1") && bin=$(cluster_bin) || return 1
     if ! cluster_pid "$dir" >/dev/null; then
         user=$(cluster_owner "$dir") || return 1
+        cluster_settle "$dir"
         # In its own process group, without our standard files: it outlives the shell that starts it.
         (
             cd "$dir" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # deploy/up and deploy/down from an empty folder, end to end: the demo's certificate is held against
-# the sandbox's own ledger, a kill is survived, nothing is left running.
+# the sandbox's own ledger, kills are survived, nothing is left running.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -150,9 +150,9 @@ executions=$(curl -fsS "$(jq -r .sandbox_url <<<"$second")/ledger/summary" | jq 
 pass 'the second run sent nothing'
 
 read -r pid _ <"$dir/run/telehub.pid"
-kill -s KILL "$pid"
+kill -s KILL "$pid" "$(head -n 1 "$dir/postgres/data/postmaster.pid")"
 third=$(up)
-holds 'a killed telehub is started again, and knows what it knew' \
+holds 'telehub and Postgres, killed, are started again and know what they knew' \
     "(.certificate | del(.cost)) == ($certificate | del(.cost)) and .ledger_agrees" "$third"
 read -r pid_now _ <"$dir/run/telehub.pid"
 [ "$pid" != "$pid_now" ] || fail 'the pid file still names the one that was killed'
