@@ -57,7 +57,7 @@ cmp -s "$work/logged_ids" "$work/told_ids" || {
     diff "$work/logged_ids" "$work/told_ids" | head -n 20 >&2
     fail "the log has $(wc -l <"$work/logged_ids") sends, the clients $(wc -l <"$work/told_ids")"
 }
-ledger_await $requests 120
+ledger_await "$requests" 120
 ledger_settle 60
 curl -fsS "$ledger_url/summary" >"$work/summary"
 jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null ||

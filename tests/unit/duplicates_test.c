@@ -39,7 +39,7 @@ static void look_with(size_t entries_max)
 static void test_the_smallest_ordinal_is_the_original(void **unused)
 {
     (void)unused;
-    look_with(2 * N); /* in memory */
+    look_with((size_t)2 * N); /* in memory */
     look_with(N);
     look_with(1000); /* ten pieces */
     look_with(37);   /* many small ones */
