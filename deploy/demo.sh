@@ -12,7 +12,7 @@ tenant=pratham
 tenant_up() {
     [ ! -s "$dir/keys/$tenant" ] || return 0
     telehub tenant create "$tenant" --name 'Pratham' >&2 9>&- ||
-        die "The tenant $tenant could not be made." "Its own words stand above."
+        die "The tenant $tenant could not be made." "Mend what is said above, then run this again."
 }
 
 # The account follows the sandbox when that moved to another port.
@@ -22,7 +22,7 @@ provider_up() {
         --account "$sandbox_account" --secret-file "$dir/sandbox/secret" \
         --from +918069000001,+918069000002 >&2 ||
         ! telehub provider enable sandbox >&2; then
-        die "The sandbox's account could not be added." "Its own words stand above."
+        die "The sandbox's account could not be added." "Mend what is said above, then run this again."
     fi
     echo "$sandbox_url" | put "$dir/sandbox/account"
 }
@@ -41,7 +41,7 @@ campaign_upload() {
     local folder=$1 answer
     say "uploading the audience"
     answer=$(telehub audience upload "$folder/audience.csv" --json) ||
-        die "The audience was not accepted." "Its own words stand above."
+        die "The audience was not accepted." "Mend what is said above, then run this again."
     jq . <<<"$answer" | put "$folder/upload.json"
     jq -r '"\(.recipients) recipients, \(.rejected_total) rows rejected",
         (.rejected[:3][] | "  row \(.row), column \(.column): \(.reason)"),
@@ -55,7 +55,7 @@ campaign_opt_outs() {
     local number
     while read -r number; do
         telehub opt-out add "$number" >/dev/null </dev/null ||
-            die "The opt-out of a number could not be noted." "Its own words stand above."
+            die "The opt-out of a number could not be noted." "Mend what is said above, then run this again."
     done <"$1"
 }
 
@@ -66,13 +66,13 @@ campaign_start() {
         answer=$(telehub campaign create --name "$2" --channel "$3" \
             --audience "$(<"$folder/audience")" --text "$folder/text.txt" --pace "$4" \
             --provider sandbox --json) ||
-            die "The campaign could not be created." "Its own words stand above."
+            die "The campaign could not be created." "Mend what is said above, then run this again."
         jq -er .id <<<"$answer" | put "$folder/campaign"
     fi
     # Between the start and its note we may have been ended: then it runs, and is only watched.
     if [ "$(campaign_field "$folder" status)" = draft ]; then
         telehub campaign start "$(<"$folder/campaign")" >&2 ||
-            die "The campaign could not be started." "Its own words stand above."
+            die "The campaign could not be started." "Mend what is said above, then run this again."
     fi
     own touch "$folder/started"
 }
@@ -104,7 +104,7 @@ campaign_watch() {
 # campaign_certificate FOLDER: sets certificate.
 campaign_certificate() {
     certificate=$(telehub certificate "$(<"$1/campaign")" --json) ||
-        die "The certificate could not be issued." "Its own words stand above."
+        die "The certificate could not be issued." "Mend what is said above, then run this again."
 }
 
 # campaign_compare FOLDER: sets ledger_agrees. The ledger is only ever appended to, so while neither
@@ -125,7 +125,7 @@ campaign_compare() {
     case $ledger_agrees in
     true) echo "$state" | put "$1/agreed" ;;
     false) say "The certificate and the sandbox's ledger differ: $answer" ;;
-    *) die "The sandbox's ledger could not be compared." "Its own words stand above." ;;
+    *) die "The sandbox's ledger could not be compared." "Mend what is said above, then run this again." ;;
     esac
 }
 

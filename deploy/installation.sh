@@ -125,7 +125,7 @@ database_up() {
         say "making a private Postgres cluster"
         port=$(port_free 5433)
         cluster_create "$dir/postgres" --user "$owner" --port "$port" 3>&- 9>&- ||
-            die "Postgres could not be set up in $dir/postgres." "Its own words stand above."
+            die "Postgres could not be set up in $dir/postgres." "Mend what is said above, then run this again."
         own touch "$dir/postgres/.made"
     fi
     if ! cluster_pid "$dir/postgres" >/dev/null; then
