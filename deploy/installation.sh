@@ -124,8 +124,14 @@ database_up() {
         fi
         say "making a private Postgres cluster"
         port=$(port_free 5433)
-        cluster_create "$dir/postgres" --user "$owner" --port "$port" 3>&- 9>&- ||
-            die "Postgres could not be set up in $dir/postgres." "Mend what is said above, then run this again."
+        until cluster_create "$dir/postgres" --user "$owner" --port "$port" 3>&- 9>&-; do
+            # Somebody may have taken the port while the cluster was made.
+            ! port_is_free "$port" ||
+                die "Postgres could not be set up in $dir/postgres." "Mend what is said above, then run this again."
+            cluster_stop "$dir/postgres" immediate
+            rm -rf "$dir/postgres"
+            port=$(port_free 0)
+        done
         own touch "$dir/postgres/.made"
     fi
     if ! cluster_pid "$dir/postgres" >/dev/null; then
