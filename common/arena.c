@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK_SIZE_MIN ((size_t)64 * 1024)
-#define ALIGNMENT      _Alignof(max_align_t)
+/* Thousands of arenas hold one small event each; the batches' grow to the larger size at once. */
+#define CHUNK_SIZE_FIRST ((size_t)1024)
+#define CHUNK_SIZE_MAX   ((size_t)64 * 1024)
+#define ALIGNMENT        _Alignof(max_align_t)
 
 struct th_arena_chunk {
     struct th_arena_chunk *older;
@@ -50,7 +52,12 @@ void th_arena_reset(struct th_arena *arena)
 
 static struct th_arena_chunk *add_chunk(struct th_arena *arena, size_t size_min)
 {
-    size_t size = size_min > CHUNK_SIZE_MIN ? size_min : CHUNK_SIZE_MIN;
+    size_t size = arena->chunks ? 8 * arena->chunks->size : CHUNK_SIZE_FIRST;
+
+    if (size > CHUNK_SIZE_MAX)
+        size = CHUNK_SIZE_MAX;
+    if (size < size_min)
+        size = size_min;
     struct th_arena_chunk *chunk = malloc(sizeof *chunk + size);
 
     if (!chunk)
