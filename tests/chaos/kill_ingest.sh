@@ -13,8 +13,8 @@ kills=${1:-20} seed=${2:-1}
 [[ $kills =~ ^[1-9][0-9]?$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,6p' "$0" >&2; exit 2; }
 
 chaos_begin kill-ingest "$seed"
-chaos_settings
 chaos_up
+chaos_settings
 post_sends=$(build_program tests/chaos post_sends)
 sandbox '{"seed":"'"$seed"'","latency_ms":"5-50","rates":"","callback_retries":"20"}'
 

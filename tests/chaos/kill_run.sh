@@ -18,8 +18,8 @@ people=12000 # of one campaign
 rate_min=1000
 
 chaos_begin kill-run "$seed"
-chaos_settings
 chaos_up
+chaos_settings
 sandbox '{"seed":"'"$seed"'","latency_ms":"5-200","late_ms":"1000-2000","callback_retries":"20",
     "rates":"undelivered=1,drop_after=0.3,http_500_after=0.2,http_429=0.3,dup_callback=3,late_callback=1,reorder_callback=3"}'
 

@@ -8,11 +8,20 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/deploy/cluster.sh"
 . "$root/deploy/service.sh"
 
-# What takes minutes or hours in life takes seconds here.
+# What takes minutes or hours in life takes seconds here. After chaos_up: DIR/telehub.conf is the
+# truth, the caller's environment is not.
 chaos_settings() {
-    export TELEHUB_RETRY_BACKOFF=100ms TELEHUB_RETRY_BACKOFF_MAX=2s TELEHUB_SLOT_REOPEN_WAIT=50ms
-    export TELEHUB_CALLBACK_WINDOW_SMS=8s TELEHUB_CALLBACK_WINDOW_CALL=8s
-    export TELEHUB_REPORT_WAIT=30s TELEHUB_PROBE_WAIT=1s TELEHUB_CAMPAIGN_ASK_AGAIN=50ms
+    cat >>"$dir/telehub.conf" <<'CONF'
+TELEHUB_RETRY_BACKOFF=100ms
+TELEHUB_RETRY_BACKOFF_MAX=2s
+TELEHUB_SLOT_REOPEN_WAIT=50ms
+TELEHUB_CALLBACK_WINDOW_SMS=8s
+TELEHUB_CALLBACK_WINDOW_CALL=8s
+TELEHUB_REPORT_WAIT=30s
+TELEHUB_PROBE_WAIT=1s
+TELEHUB_CAMPAIGN_ASK_AGAIN=50ms
+CONF
+    telehub_restart
 }
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }

@@ -10,8 +10,8 @@ people=${1:-10000} seed=${2:-1}
 [[ $people =~ ^[0-9]+$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,5p' "$0" >&2; exit 2; }
 
 chaos_begin rebuild "$seed"
-chaos_settings
 chaos_up
+chaos_settings
 sandbox '{"seed":"'"$seed"'","latency_ms":"5-100","late_ms":"500-1000","callback_retries":"20",
     "rates":"undelivered=3,failed=1,http_429=1,drop_after=1,dup_callback=20,late_callback=5,reorder_callback=20"}'
 campaign_begin 0 "$people"
