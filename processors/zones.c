@@ -65,14 +65,14 @@ static const struct th_zone *find(struct zones *zones, struct th_str name)
     return load(zones, name);
 }
 
-int32_t zones_offset_s(const void *table, struct th_str name, int64_t utc_us)
+int32_t zones_offset_s(const void *zones, struct th_str name, int64_t utc_us)
 {
-    struct zones *zones = (struct zones *)table;
+    struct zones *self = (struct zones *)zones;
 
     if (name.n == 0)
         return 0;
-    (void)pthread_mutex_lock(&zones->mutex);
-    const struct th_zone *zone = find(zones, name);
-    (void)pthread_mutex_unlock(&zones->mutex);
+    (void)pthread_mutex_lock(&self->mutex);
+    const struct th_zone *zone = find(self, name);
+    (void)pthread_mutex_unlock(&self->mutex);
     return zone ? th_zone_local(zone, utc_us).offset_s : 0;
 }

@@ -13,6 +13,6 @@ void zones_free(struct zones *zones);
 
 /* Seconds that local time is ahead of UTC. Of a zone that is not there: 0, and it is logged once.
  * Any thread. For struct retry_config. */
-int32_t zones_offset_s(const void *table, struct th_str zone, int64_t utc_us);
+int32_t zones_offset_s(const void *zones, struct th_str name, int64_t utc_us);
 
 #endif
