@@ -99,7 +99,7 @@ struct view_certificate {
 
 /* Which recipients: a key of the certificate. "reached", "accepted_no_report", "in_doubt",
  * "unsent", "unreached", "suppressed", "unreached:busy", "suppressed:opted_out", or a reason alone,
- * which is looked for under both. */
+ * which is looked for under both. Empty: all. */
 struct view_recipient {
     int64_t ordinal;     /* part * 1000 + row; the key for after */
     struct th_str phone; /* E.164; empty if it is sealed */
@@ -109,8 +109,9 @@ struct view_recipient {
     struct th_str reason; /* of unreached and suppressed; else empty */
     bool has_send;        /* else it was never released, and the rest is zero */
     struct th_id send;
-    int32_t attempts; /* plans made */
-    int64_t at_us;    /* of the newest event that decided it, UTC */
+    int32_t attempts;     /* plans made */
+    struct th_str states; /* of each, commas between: of struct view_attempt, or planned */
+    int64_t at_us;        /* of the newest event that decided it, UTC */
 };
 
 /* --- sends --------------------------------------------------------------------------------- */

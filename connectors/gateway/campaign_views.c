@@ -212,6 +212,18 @@ static enum th_code ask_recipients(struct request *request, struct th_id id, voi
                                               &page->n, &page->next, err);
 }
 
+static void put_states(struct th_json_out *out, struct th_str states)
+{
+    struct th_str state;
+
+    th_json_begin_array(out, "attempt_states");
+    while (states.n) {
+        (void)th_str_cut(states, ',', &state, &states);
+        th_json_put_str(out, NULL, state);
+    }
+    th_json_end_array(out);
+}
+
 static void put_recipient(struct th_json_out *out, const struct view_recipient *recipient)
 {
     th_json_begin(out, NULL);
@@ -224,6 +236,7 @@ static void put_recipient(struct th_json_out *out, const struct view_recipient *
     else
         th_json_put_null(out, "send");
     th_json_put_int(out, "attempts", recipient->attempts);
+    put_states(out, recipient->states);
     read_put_time(out, "at", recipient->at_us);
     th_json_put_int(out, "part", recipient->ordinal / PART_ROWS);
     th_json_put_int(out, "row", recipient->ordinal % PART_ROWS);
@@ -267,13 +280,15 @@ static void put_recipient_row(struct th_csv_out *out, const struct view_recipien
     th_csv_put_int(out, recipient->ordinal / PART_ROWS);
     th_csv_put_int(out, recipient->ordinal % PART_ROWS);
     th_csv_put_int(out, recipient->source_row);
+    th_csv_put(out, recipient->states);
     th_csv_end_row(out);
 }
 
 static enum handled answer_csv(struct request *request, const struct recipients_page *page)
 {
-    static const char *const columns[] = {"phone",    "lang", "outcome", "reason", "send",
-                                          "attempts", "at",   "part",    "row",    "source_row"};
+    static const char *const columns[] = {
+        "phone", "lang", "outcome", "reason",     "send",          "attempts",
+        "at",    "part", "row",     "source_row", "attempt_states"};
     struct th_csv_out out = {&request->answer, false};
 
     for (size_t i = 0; i < TH_LEN(columns); i++)
@@ -308,8 +323,8 @@ enum handled campaign_recipients(struct request *request)
     enum th_code code;
     bool has_after = false;
 
-    if (!request_query(request, "outcome", &page.outcome) || !page.outcome.n ||
-        page.outcome.n > VIEWS_OUTCOME_NAME_MAX)
+    if (request_query(request, "outcome", &page.outcome) &&
+        (!page.outcome.n || page.outcome.n > VIEWS_OUTCOME_NAME_MAX))
         return problem(request, PROBLEM_BAD_QUERY, "outcome: a key of the certificate, as reached");
     if (!param_id(request, 0, &id, &handled) || !read_limit(request, &page.limit, &handled) ||
         !read_cursor_int(request, &page.after, &has_after, &handled) ||

@@ -8,6 +8,7 @@
 #define PARTS_AT_ONCE  4
 #define PARTS_OF_PAGE  16
 #define REASON_LEN_MAX 64
+#define STATES_MAX     "1000" /* of one send */
 #define PART_ARENA_MAX ((size_t)16 * 1024 * 1024)
 
 /* --- which -------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ static enum th_code parse_outcome(struct th_str outcome, struct wanted *out, str
     struct th_str reason;
 
     bool has_both = th_str_cut(outcome, ':', &set, &reason);
-    bool is_known = has_both ? has_reasons(set) && is_slug(reason) : is_slug(outcome);
+    bool is_known = has_both ? has_reasons(set) && is_slug(reason) : !outcome.n || is_slug(outcome);
     if (has_both)
         *out = (struct wanted){set, reason};
     else if (is_set(outcome))
@@ -131,10 +132,15 @@ static const struct pg_statement list = {
     " WHERE p.tenant = $1::text AND p.part >= $3::int4 AND p.part < $4::int4),"
     " k AS (SELECT DISTINCT ON (f.part, f.row) f.part::int8 * 1000 + f.row AS ordinal,"
     " f.outcome, f.reason, f.send, f.attempts, f.at FROM f"
-    " WHERE f.part::int8 * 1000 + f.row > $5::int8 ORDER BY f.part, f.row, f.rank)"
-    " SELECT ordinal, outcome, reason, send, attempts, at FROM k"
+    " WHERE f.part::int8 * 1000 + f.row > $5::int8 ORDER BY f.part, f.row, f.rank),"
+    " p AS MATERIALIZED (SELECT ordinal, outcome, reason, send, attempts, at FROM k"
     " WHERE ($6::text = '' OR outcome = $6::text) AND ($7::text = '' OR reason = $7::text)"
-    " ORDER BY ordinal LIMIT $8::int8"};
+    " ORDER BY ordinal LIMIT $8::int8)"
+    " SELECT p.ordinal, p.outcome, p.reason, p.send, p.attempts,"
+    " (SELECT string_agg(coalesce(a.state, 'planned'), ',' ORDER BY g.n)"
+    " FROM generate_series(1, least(p.attempts, " STATES_MAX ")) g(n)"
+    " LEFT JOIN views.attempts a ON a.send = p.send AND a.n = g.n AND a.tenant = $1::text),"
+    " p.at FROM p ORDER BY p.ordinal"};
 
 struct page {
     struct th_id campaign;
@@ -172,6 +178,7 @@ static enum th_code take(const PGresult *result, int i, struct th_arena *arena,
     out->reason = query_next_text(&row);
     out->send = query_next_id(&row);
     out->attempts = query_next_int4(&row);
+    out->states = query_next_text(&row);
     out->at_us = query_next_time_us(&row);
     out->has_send = !th_id_is_zero(out->send);
     return query_row_end(&row, err);

@@ -75,9 +75,12 @@ static enum th_code list_path(struct cli *cli, struct th_buf *path)
 {
     th_buf_add(path, TH_STR("/api/v1/campaigns/"));
     client_escape(path, th_str(cli->words[0]));
-    th_buf_add(path, TH_STR("/recipients?outcome="));
-    client_escape(path, th_str(cli_value(cli, "--outcome")));
-    th_buf_add_char(path, '&');
+    th_buf_add(path, TH_STR("/recipients?"));
+    if (cli_has(cli, "--outcome")) {
+        th_buf_add(path, TH_STR("outcome="));
+        client_escape(path, th_str(cli_value(cli, "--outcome")));
+        th_buf_add_char(path, '&');
+    }
     return th_buf_status(path);
 }
 
@@ -157,7 +160,8 @@ static enum th_code recipients(struct cli *cli, struct th_err *err)
 }
 
 static const struct cli_option recipients_options[] = {
-    {"--outcome", "NAME", "a key of the certificate, or one reason: unreached:busy", true},
+    {"--outcome", "NAME", "a key of the certificate, or one reason: unreached:busy (default: all)",
+     false},
     {"--csv", NULL, "as CSV, for a spreadsheet", false},
     {NULL, NULL, NULL, false},
 };
@@ -165,7 +169,8 @@ static const struct cli_option recipients_options[] = {
 const struct cli_command cli_recipients_commands[] = {
     {"certificate", "ID", 1, 1, "Say who of a campaign was reached, and who was not and why.",
      "  telehub certificate ID\n  telehub certificate ID --json", NULL, certificate},
-    {"recipients", "ID", 1, 1, "List the recipients of one set of the certificate.",
+    {"recipients", "ID", 1, 1,
+     "List the recipients of a campaign, or of one set of the certificate.",
      "  telehub recipients ID --outcome unreached --csv >call-again.csv", recipients_options,
      recipients},
     {0},

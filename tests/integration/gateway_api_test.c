@@ -302,7 +302,9 @@ static void test_recipients(void **unused)
                                                             .phone = TH_STR("+919876543210"),
                                                             .lang = TH_STR("hi"),
                                                             .set = TH_STR("unreached"),
-                                                            .reason = TH_STR("=busy()")};
+                                                            .reason = TH_STR("=busy()"),
+                                                            .attempts = 2,
+                                                            .states = TH_STR("returned,accepted")};
     (void)snprintf(target, sizeof target,
                    "/api/v1/campaigns/%s/recipients?outcome=unreached&limit=2", id);
     struct http_answer answer = call("GET", target, NULL, NULL, 200);
@@ -316,9 +318,15 @@ static void test_recipients(void **unused)
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer_header(&answer, "TeleHub-Next-Cursor"), "");
     assert_string_equal(answer.body,
-                        "phone,lang,outcome,reason,send,attempts,at,part,row,source_row"
-                        "\r\n+919876543210,hi,unreached,'=busy(),,0,,1,2,0\r\n");
+                        "phone,lang,outcome,reason,send,attempts,at,part,row,source_row,"
+                        "attempt_states"
+                        "\r\n+919876543210,hi,unreached,'=busy(),,2,,1,2,0,"
+                        "\"returned,accepted\"\r\n");
     answer_free(&answer);
+    print_message("  without an outcome, all; each with what its attempts came to\n");
+    (void)snprintf(target, sizeof target, "/api/v1/campaigns/%s/recipients?limit=2", id);
+    expect(call("GET", target, NULL, NULL, 200),
+           "\"attempts\":2,\"attempt_states\":[\"returned\",\"accepted\"],");
     print_message("  an outcome that is none\n");
     (void)snprintf(target, sizeof target, "/api/v1/campaigns/%s/recipients?outcome=lost", id);
     expect(call("GET", target, NULL, NULL, 422), "no such outcome");

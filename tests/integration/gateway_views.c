@@ -188,7 +188,7 @@ static enum th_code recipients(struct views *views, struct th_str tenant, struct
     size_t total = sizeof mine->recipients / sizeof *mine->recipients;
 
     TH_TRY(campaign(views, tenant, id, arena, &known, err));
-    if (!th_str_eq(outcome, TH_STR("unreached")))
+    if (outcome.n && !th_str_eq(outcome, TH_STR("unreached")))
         return th_fail(err, TH_INVALID, "no such outcome");
     size_t from = (size_t)(after + 1);
     *out = mine->recipients + (from < total ? from : total);

@@ -257,6 +257,7 @@ static void test_keys_of_the_certificate_name_recipients(void **unused)
         const char *outcome;
         int64_t n;
     } cases[] = {
+        {"", STORY_RECIPIENTS},
         {"reached", c.reached},
         {"accepted_no_report", c.accepted_no_report},
         {"unreached", sum_of(c.unreached, c.unreached_n)},
@@ -270,7 +271,7 @@ static void test_keys_of_the_certificate_name_recipients(void **unused)
         {"unsent", c.unsent},
         {"busy", 0},
     };
-    static const char *const bad[] = {"", "Reached", "reached:x", "unreached:", "a b", "';--"};
+    static const char *const bad[] = {"Reached", "reached:x", "unreached:", "a b", "';--"};
     struct view_recipient *at;
     struct th_err err = {0};
     int64_t next;
@@ -300,6 +301,36 @@ static struct view_send send_of(int32_t ordinal)
     assert_true(send.has_campaign);
     assert_true(th_id_eq(send.campaign, story_campaign(OURS)));
     return send;
+}
+
+/* Each attempt's state where its number says, an attempt that no one has seen yet as planned. */
+static void test_a_recipient_says_what_each_attempt_came_to(void **unused)
+{
+    struct view_recipient *list = room();
+    size_t n = list_all(TH_STR(""), 1000, list);
+    size_t seen = 0;
+
+    (void)unused;
+    for (size_t i = 0; i<n; i += list[i].attempts> 1 ? 1 : 7) {
+        struct th_str states = list[i].states;
+        struct th_str state;
+
+        if (!list[i].has_send) {
+            assert_int_equal(states.n, 0);
+            continue;
+        }
+        struct view_send send = send_of((int32_t)list[i].ordinal);
+        size_t k = 0;
+        for (int32_t attempt = 1; attempt <= list[i].attempts; attempt++) {
+            (void)th_str_cut(states, ',', &state, &states);
+            bool is_seen = k < send.attempts_n && send.attempts[k].n == attempt;
+            assert_str_equal(state, is_seen ? send.attempts[k].state : TH_STR("planned"));
+            k += is_seen;
+            seen += is_seen;
+        }
+        assert_int_equal(states.n, 0);
+    }
+    assert_true(seen > 100);
 }
 
 static size_t count_type(const struct view_send *send, const char *type)
@@ -867,6 +898,7 @@ int main(void)
         cmocka_unit_test(test_a_certificate_partitions_the_audience),
         cmocka_unit_test(test_every_recipient_is_in_one_set),
         cmocka_unit_test(test_keys_of_the_certificate_name_recipients),
+        cmocka_unit_test(test_a_recipient_says_what_each_attempt_came_to),
         cmocka_unit_test(test_a_send_tells_its_story),
         cmocka_unit_test(test_a_price_replaces_the_estimate),
         cmocka_unit_test(test_what_waits_in_a_lane_is_told_from_what_was_started),
