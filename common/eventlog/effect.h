@@ -110,8 +110,8 @@ struct answer {
     union {
         struct {
             struct th_id campaign;
-            enum th_code
-                code; /* TH_NOT_FOUND: no such audience, or not sealed; TH_UNAVAILABLE: ask again */
+            enum th_code code; /* TH_NOT_FOUND: no such audience, or not sealed; TH_CORRUPT: a part
+                                  is not the one that was sealed; TH_UNAVAILABLE: ask again */
             int32_t parts;
             int64_t recipients;
             struct sha256 sha256; /* over the seal's hashes */

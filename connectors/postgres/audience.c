@@ -187,13 +187,15 @@ static enum th_code open_audience(struct pg_audience *self, const struct effect 
 
     out->type = ANSWER_AUDIENCE_OPENED;
     out->as.audience_opened.campaign = effect->as.open_audience.campaign;
+    if (code == TH_OK) {
+        code = audience_source_check(&self->source, effect->as.open_audience.tenant,
+                                     effect->as.open_audience.audience, &seal->seal, &err);
+        out->as.audience_opened.parts = (int32_t)seal->seal.parts.n;
+        out->as.audience_opened.recipients = seal->seal.recipients;
+        out->as.audience_opened.sha256 = seal->seal.sha256;
+        give_back(self, seal);
+    }
     out->as.audience_opened.code = answer_code(code);
-    if (code != TH_OK)
-        return TH_OK;
-    out->as.audience_opened.parts = (int32_t)seal->seal.parts.n;
-    out->as.audience_opened.recipients = seal->seal.recipients;
-    out->as.audience_opened.sha256 = seal->seal.sha256;
-    give_back(self, seal);
     return TH_OK;
 }
 

@@ -11,6 +11,10 @@ static const struct pg_statement find_part = {
     "SELECT log_part::int4, log_offset::int8 FROM views.audience_parts"
     " WHERE audience = $1::uuid AND part = $2::int4 AND tenant = $3::text"};
 
+static const struct pg_statement find_parts = {
+    "SELECT part::int4, recipients::int4, sha256 FROM views.audience_parts"
+    " WHERE audience = $1::uuid AND tenant = $2::text AND part < $3::int4 ORDER BY part"};
+
 static const struct pg_statement find_progress = {
     "SELECT next_offset::int8 FROM views.progress"
     " WHERE topic = $1::int4 AND log_part = $2::int4"};
@@ -93,6 +97,45 @@ enum th_code audience_source_seal(struct audience_source *source, struct th_str 
     TH_TRY(pg_row_end(&row, err));
     TH_TRY(read_event(source, place, arena, &event, err));
     return take_seal(&event, sha256, out, err);
+}
+
+/* The index stops at the seal, so a row of it is what the seal must mean. */
+static enum th_code check_row(const PGresult *result, int index, const struct audience_seal *seal,
+                              struct th_err *err)
+{
+    const struct sealed_part *sealed = &seal->parts.at[index];
+    struct pg_row row = pg_row(result, index);
+    int32_t part = pg_next_int4(&row);
+    int32_t recipients = pg_next_int4(&row);
+    struct th_str sha256 = pg_next_bytes(&row);
+
+    TH_TRY(pg_row_end(&row, err));
+    if (part != index)
+        return th_fail(err, TH_CORRUPT, "part %d is missing", index);
+    if (recipients != sealed->rows ||
+        !th_str_eq(sha256, (struct th_str){(const char *)sealed->sha256.b, sizeof sealed->sha256}))
+        return th_fail(err, TH_CORRUPT, "part %d is not the one that was sealed", part);
+    return TH_OK;
+}
+
+enum th_code audience_source_check(struct audience_source *source, struct th_str tenant,
+                                   struct th_id audience, const struct audience_seal *seal,
+                                   struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    pg_add_uuid(&params, audience.b);
+    pg_add_bytes(&params, tenant);
+    pg_add_int4(&params, (int32_t)seal->parts.n);
+    TH_TRY(pg_pool_execute(source->pool, &find_parts, &params, &result, err));
+    if (PQntuples(result) == 0)
+        return th_fail(err, TH_NOT_FOUND, "no part of the audience is there");
+    for (int i = 0; i < PQntuples(result); i++)
+        TH_TRY(check_row(result, i, seal, err));
+    if ((size_t)PQntuples(result) != seal->parts.n)
+        return th_fail(err, TH_CORRUPT, "part %d is missing", PQntuples(result));
+    return TH_OK;
 }
 
 static enum th_code check_part(const struct event *event, int32_t part,

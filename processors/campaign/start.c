@@ -63,7 +63,11 @@ static enum th_code objection(struct turn *turn, const struct campaign *c,
 
     *out_code = NULL;
     TH_TRY(campaign_spec_decode_body(blob_str(c->spec), 1, arena, &spec, &err));
-    if (answer->as.audience_opened.code != TH_OK) {
+    if (answer->as.audience_opened.code == TH_CORRUPT) {
+        *out_code = "audience_not_as_sealed";
+        *out_detail = TH_STR("a part of the audience is missing, or was uploaded again with other "
+                             "rows before the seal: upload it as a new audience");
+    } else if (answer->as.audience_opened.code != TH_OK) {
         *out_code = "audience_not_ready";
         *out_detail = TH_STR("the audience does not exist, or is not sealed");
     } else if (usable_lanes(turn, blob_str(c->tenant), &spec, &is_live) == 0) {
