@@ -170,7 +170,9 @@ enum th_code th_phone_parse(struct th_str text, const char *country, struct th_p
         TH_TRY(check_international(number, err));
     } else if (plan) {
         TH_TRY(parse_national(plan, &all, err));
+        /* Part of a plan may be another country's, of other lengths: +44 1481 is Guernsey's. */
         number = view(&all, 0);
+        TH_TRY(check_international(number, err));
     } else
         return th_fail(err, TH_INVALID, "write the number with + and its country code");
 

@@ -17,4 +17,11 @@ bool saved_take_kind(struct th_str *bytes, char *out_kind);
 bool saved_take(struct th_str *bytes, struct th_str *out);
 bool saved_take_struct(struct th_str *bytes, void *out_entry, size_t size);
 
+/* Is a bool of such a struct one? Asked before it is read as one, which is undefined for the rest.
+ */
+static inline bool saved_is_bool(const bool *flag)
+{
+    return *(const unsigned char *)flag <= 1;
+}
+
 #endif

@@ -54,7 +54,8 @@ static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)
     struct th_str provider_id;
 
     if (!saved_take_struct(bytes, &a, sizeof a) || !saved_take(bytes, &tenant) ||
-        !saved_take(bytes, &provider_id) || a.stand > ATTEMPT_ACCEPTED)
+        !saved_take(bytes, &provider_id) || a.stand > ATTEMPT_ACCEPTED ||
+        !saved_is_bool(&a.has_campaign) || !saved_is_bool(&a.is_final))
         return TH_CORRUPT;
     return dispatch_restore(d, &a, tenant, provider_id);
 }
@@ -64,7 +65,7 @@ static enum th_code load_control(struct dispatch *d, struct th_str *bytes)
     struct control control;
     void *entry;
 
-    if (!saved_take_struct(bytes, &control, sizeof control))
+    if (!saved_take_struct(bytes, &control, sizeof control) || control.state >= CONTROL_STATE_COUNT)
         return TH_CORRUPT;
     TH_TRY(table_insert(d->controls, control.campaign, &entry));
     *(struct control *)entry = control;

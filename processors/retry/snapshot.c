@@ -62,7 +62,8 @@ static enum th_code load_group(struct retry *retry, struct th_str *bytes)
     struct group group;
     struct th_str tenant;
 
-    if (!saved_take_struct(bytes, &group, sizeof group) || !saved_take(bytes, &tenant))
+    if (!saved_take_struct(bytes, &group, sizeof group) || !saved_take(bytes, &tenant) ||
+        !saved_is_bool(&group.is_campaign) || group.state >= CONTROL_STATE_COUNT)
         return TH_CORRUPT;
     return retry_restore_group(retry, &group, tenant);
 }
@@ -74,7 +75,8 @@ static enum th_code load_send(struct retry *retry, struct th_str *bytes)
     struct th_str content;
 
     if (!saved_take_struct(bytes, &s, sizeof s) || !saved_take(bytes, &tenant) ||
-        !saved_take(bytes, &content) || s.stand >= SEND_STANDS)
+        !saved_take(bytes, &content) || s.stand >= SEND_STANDS ||
+        !saved_is_bool(&s.is_possible_duplicate) || !saved_is_bool(&s.is_taken))
         return TH_CORRUPT;
     return retry_restore(retry, &s, tenant, content);
 }

@@ -63,6 +63,8 @@ static const struct {
     {"Russia's trunk is an 8", "8 916 123-45-67", "RU", "+79161234567"},
     {"Hungary's trunk is 06", "06 20 123 4567", "HU", "+36201234567"},
     {"Singapore has no trunk", "81234567", "SG", "+6581234567"},
+    {"a short number of Britain, in digits that are Guernsey's", "0148190658", "GB", NULL},
+    {"a number of Guernsey, dialled in Britain", "01481 906580", "GB", "+441481906580"},
     {"as long as E.164 allows", "+8613800138000", NULL, "+8613800138000"},
     {"longer than any number", "+4930123456789012345", NULL, NULL},
 };
