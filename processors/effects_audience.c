@@ -10,9 +10,10 @@ static enum th_code ask(struct effects *effects, const struct effect *effect,
     return audience_answer(self->audience, effect, arena, out);
 }
 
-static void run(struct effects *effects, const struct effect *effect)
+static void run(struct effects *effects, const struct effect *effect, int64_t commit_boot_us)
 {
     (void)effects;
+    (void)commit_boot_us;
     (void)effect;
     assert(effect_is_immediate(effect->type)); /* campaign and retry only read */
 }

@@ -158,9 +158,11 @@ struct effects_ops {
     enum th_code (*ask)(struct effects *effects, const struct effect *effect,
                         struct th_arena *arena, struct answer *out);
 
-    /* A committed one. The effect is borrowed. CALL and LOOKUP are answered later, exactly once,
+    /* A committed one; commit_boot_us is CLOCK_BOOTTIME when its commit was begun, from which a
+     * send window counts: how long the log took to answer is no time that the provider or the next
+     * owner knows of. The effect is borrowed. CALL and LOOKUP are answered later, exactly once,
      * whatever happens. */
-    void (*run)(struct effects *effects, const struct effect *effect);
+    void (*run)(struct effects *effects, const struct effect *effect, int64_t commit_boot_us);
 
     /* The next answer that is there; false: none. It lives in arena. */
     bool (*poll)(struct effects *effects, struct th_arena *arena, struct answer *out);

@@ -28,7 +28,7 @@ static void run_effect(struct slot *slot, const struct effect *effect, bool is_a
     if (slot->is_stopping)
         return; /* nobody would hear the answer; the next owner finds the attempt not sent */
     if (is_answered || effect->type == EFFECT_LOOKUP)
-        effects->ops->run(effects, effect);
+        effects->ops->run(effects, effect, slot->commit_boot_us);
     else if (effect->type == EFFECT_CALL)
         refuse_call(slot, &effect->as.call);
     /* A journal that is not dropped is only a file too many. */
@@ -268,6 +268,7 @@ enum th_code slot_start_commit(struct slot *slot, struct th_err *err)
     if (!has_said && !is_cursor_due(slot))
         return TH_OK;
 
+    slot->commit_boot_us = th_clock_boottime_us(slot->config.clock);
     enum th_code code = send_off(slot, &why);
     if (code == TH_OK) {
         swap_batches(slot);

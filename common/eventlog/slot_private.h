@@ -194,6 +194,7 @@ struct slot {
     struct log_place *places; /* of the committing batch's outputs */
     size_t places_cap;
     int64_t commit_started_us; /* monotonic */
+    int64_t commit_boot_us;    /* before anything of it was sent */
     unsigned aborts_in_row;
     bool is_poisoned; /* the gathering batch must be undone as soon as no commit runs */
     enum th_code poison;

@@ -32,8 +32,9 @@ struct job {
     const struct provider_ops *wire;
     struct provider_search search; /* of a look-up without provider_id */
     uint64_t session;
-    size_t in_flight_at; /* its place in the caller's table, once it is started */
-    int64_t permitted_boot_us;
+    size_t in_flight_at;       /* its place in the caller's table, once it is started */
+    int64_t permitted_boot_us; /* the start of the commit that permits it */
+    int64_t taken_boot_us;
     bool is_permit_used;
     const char *refusal; /* the last check said no, a slug, static; NULL: it did not */
     struct provider_outcome
@@ -446,7 +447,7 @@ static bool own_texts(struct job *job)
     return true;
 }
 
-static void take_job(struct caller *caller, const struct effect *effect)
+static void take_job(struct caller *caller, const struct effect *effect, int64_t commit_boot_us)
 {
     struct job *job = calloc(1, sizeof *job);
 
@@ -457,7 +458,8 @@ static void take_job(struct caller *caller, const struct effect *effect)
     job->caller = caller;
     job->type = effect->type;
     job->session = caller->session;
-    job->permitted_boot_us = th_clock_boottime_us(caller->config.clock);
+    job->permitted_boot_us = commit_boot_us;
+    job->taken_boot_us = th_clock_boottime_us(caller->config.clock);
     if (effect->type == EFFECT_CALL)
         job->as.call = effect->as.call;
     else
@@ -470,7 +472,7 @@ static void take_job(struct caller *caller, const struct effect *effect)
     start_waiting(caller);
 }
 
-static void on_run(struct effects *effects, const struct effect *effect)
+static void on_run(struct effects *effects, const struct effect *effect, int64_t commit_boot_us)
 {
     struct caller *caller = caller_of(effects);
 
@@ -478,7 +480,7 @@ static void on_run(struct effects *effects, const struct effect *effect)
     switch (effect->type) {
     case EFFECT_CALL:
     case EFFECT_LOOKUP:
-        take_job(caller, effect);
+        take_job(caller, effect, commit_boot_us);
         break;
     case EFFECT_DROP_JOURNAL:
         journal_drop(caller->journal, effect->as.drop_journal.keep);
@@ -555,7 +557,7 @@ static void answer_call(const struct job *job, const struct http_reply *reply,
                 .attempt = job->as.call.attempt,
                 .outcome = outcome,
                 .http_status = reply ? reply->status : 0,
-                .call_us = th_clock_boottime_us(job->caller->config.clock) - job->permitted_boot_us,
+                .call_us = th_clock_boottime_us(job->caller->config.clock) - job->taken_boot_us,
             },
     };
     if (reply && reply->body.n > 0 && is_worth_an_excerpt(&outcome))

@@ -145,7 +145,7 @@ static void start_call(int32_t n, const char *to)
                     .text = TH_STR("नमस्ते")},
     };
 
-    effects->ops->run(effects, &effect);
+    effects->ops->run(effects, &effect, th_clock_boottime_us(&th_clock_real));
 }
 
 static bool is_silent(int32_t n)
@@ -221,14 +221,14 @@ static void test_lookups(void **state)
 
     (void)state;
     print_message("  a lost answer is found again by recipient and time\n");
-    effects->ops->run(effects, &effect);
+    effects->ops->run(effects, &effect, th_clock_boottime_us(&th_clock_real));
     struct answer answer = next_answer();
     assert_int_equal(answer.type, ANSWER_LOOKUP_ENDED);
     assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_FOUND);
     assert_int_equal(answer.as.lookup_ended.lookup.n_reports, 1);
     print_message("  and then by its id\n");
     effect.as.lookup.provider_id = answer.as.lookup_ended.lookup.reports[0].provider_id;
-    effects->ops->run(effects, &effect);
+    effects->ops->run(effects, &effect, th_clock_boottime_us(&th_clock_real));
     answer = next_answer();
     assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_FOUND);
 }
@@ -263,7 +263,7 @@ static void test_an_opt_out_wins(void **state)
     (void)state;
     print_message("  who opted out after the plan was made is not called\n");
     opt_out("+919855500100");
-    effects->ops->run(effects, &effect);
+    effects->ops->run(effects, &effect, th_clock_boottime_us(&th_clock_real));
     struct answer answer = next_answer();
     assert_int_equal(answer.as.call_ended.outcome.result, PROVIDER_NOT_SENT);
     assert_str_equal(answer.as.call_ended.outcome.reason, TH_STR("opted_out"));
@@ -287,8 +287,9 @@ static void test_the_journal(void **state)
     assert_true(is_silent(40));
     assert_true(is_silent(50));
     print_message("  until it is dropped\n");
-    effects->ops->run(effects, &(struct effect){.type = EFFECT_DROP_JOURNAL,
-                                                .as.drop_journal = {.keep = SESSION + 1}});
+    effects->ops->run(
+        effects,
+        &(struct effect){.type = EFFECT_DROP_JOURNAL, .as.drop_journal = {.keep = SESSION + 1}}, 0);
     assert_false(is_silent(50));
 }
 

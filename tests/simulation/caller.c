@@ -17,7 +17,7 @@ struct transfer {
     bool has_left;
     bool is_over;
     uint64_t session;
-    int64_t committed_us;
+    int64_t committed_us; /* when that was begun */
     struct attempt_ref attempt;
     int lane;
     bool is_call;
@@ -271,11 +271,11 @@ static void copy(char *to, size_t size, struct th_str from)
     (void)snprintf(to, size, "%.*s", TH_ARG(from));
 }
 
-static void run_call(struct caller *caller, const struct effect_call *call)
+static void run_call(struct caller *caller, const struct effect_call *call, int64_t commit_boot_us)
 {
     struct transfer transfer = {.caller = caller,
                                 .session = caller->session,
-                                .committed_us = world_now(caller->world),
+                                .committed_us = commit_boot_us,
                                 .attempt = call->attempt,
                                 .lane = call->lane,
                                 .is_call = call->channel == CHANNEL_CALL,
@@ -334,13 +334,13 @@ static enum th_code ask(struct effects *effects, const struct effect *effect,
     return TH_OK;
 }
 
-static void run(struct effects *effects, const struct effect *effect)
+static void run(struct effects *effects, const struct effect *effect, int64_t commit_boot_us)
 {
     struct caller *caller = (struct caller *)effects;
 
     switch (effect->type) {
     case EFFECT_CALL:
-        run_call(caller, &effect->as.call);
+        run_call(caller, &effect->as.call, commit_boot_us);
         return;
     case EFFECT_LOOKUP:
         run_lookup(caller, &effect->as.lookup);

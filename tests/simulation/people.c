@@ -188,8 +188,9 @@ static enum th_code ask(struct effects *effects, const struct effect *effect,
                (int)effect->type);
 }
 
-static void run(struct effects *effects, const struct effect *effect)
+static void run(struct effects *effects, const struct effect *effect, int64_t commit_boot_us)
 {
+    (void)commit_boot_us;
     world_fail(((struct people_effects *)effects)->world,
                "an effect of type %d from a processor that must not call", (int)effect->type);
 }

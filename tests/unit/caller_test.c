@@ -180,6 +180,7 @@ struct world {
     struct secrets *secrets;
     struct fake_client http;
     struct th_virtual_clock clock;
+    int64_t commit_us; /* what the commits take */
     struct caller *caller;
     struct effects *effects;
     struct th_arena arena;
@@ -272,7 +273,7 @@ static void call(struct world *w, int32_t n, int32_t lane, const char *text)
                     .text = th_str(text)},
     };
 
-    w->effects->ops->run(w->effects, &effect);
+    w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock) - w->commit_us);
 }
 
 static bool next(struct world *w, struct answer *out)
@@ -338,16 +339,19 @@ static void test_the_last_check(void **state)
     static const struct {
         const char *says;
         const char *forbidden;
+        int64_t committed_us;
         int64_t waited_us;
         uint64_t session;
         const char *reason; /* NULL: it leaves */
     } cases[] = {
-        {"nothing forbids it: it leaves", NULL, WINDOW - 1, SESSION, NULL},
-        {"an opt-out came", "opted_out", 0, SESSION, "opted_out"},
-        {"the campaign was paused", "paused", 0, SESSION, "paused"},
-        {"the window is over", NULL, WINDOW, SESSION, "permit"},
-        {"the slot has another session", NULL, 0, SESSION + 5, "permit"},
-        {"the slot has no session", NULL, 0, 0, "permit"},
+        {"nothing forbids it: it leaves", NULL, 0, WINDOW - 1, SESSION, NULL},
+        {"an opt-out came", "opted_out", 0, 0, SESSION, "opted_out"},
+        {"the campaign was paused", "paused", 0, 0, SESSION, "paused"},
+        {"the window is over", NULL, 0, WINDOW, SESSION, "permit"},
+        {"the commit took most of the window", NULL, WINDOW - 10, 10, SESSION, "permit"},
+        {"and not quite all of it", NULL, WINDOW - 10, 9, SESSION, NULL},
+        {"the slot has another session", NULL, 0, 0, SESSION + 5, "permit"},
+        {"the slot has no session", NULL, 0, 0, 0, "permit"},
     };
     struct world *w = *state;
 
@@ -356,6 +360,7 @@ static void test_the_last_check(void **state)
 
         print_message("  %s\n", cases[i].says);
         forbidden_by = NULL;
+        w->commit_us = cases[i].committed_us;
         call(w, n, 1, "hello");
         assert_int_equal(w->http.n, 1);
         forbidden_by = cases[i].forbidden;
@@ -447,7 +452,7 @@ static void test_lookups(void **state)
     struct answer answer;
 
     print_message("  a look-up asks nobody's permission\n");
-    w->effects->ops->run(w->effects, &effect);
+    w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock));
     assert_true(w->http.started[0].is_lookup);
     reply(&w->http, 0, true, 404);
     assert_true(next(w, &answer));
@@ -455,7 +460,7 @@ static void test_lookups(void **state)
     assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ABSENT);
     print_message("  without an id, on a wire that cannot search, it is refused\n");
     effect.as.lookup.provider_id = TH_STR("");
-    w->effects->ops->run(w->effects, &effect);
+    w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock));
     assert_true(next(w, &answer));
     assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ASK_REFUSED);
 }

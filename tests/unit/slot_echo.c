@@ -30,10 +30,11 @@ static enum th_code echo_ask(struct effects *effects, const struct effect *effec
                          &out->as.recipient_read.row.phone.as.string);
 }
 
-static void echo_run(struct effects *effects, const struct effect *effect)
+static void echo_run(struct effects *effects, const struct effect *effect, int64_t commit_boot_us)
 {
     struct echo *echo = (struct echo *)effects;
 
+    (void)commit_boot_us;
     assert(echo->session != 0);
     assert(echo->n < echo->max);
     echo->calls[echo->n++] = effect->as.call.attempt;

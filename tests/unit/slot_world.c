@@ -45,6 +45,7 @@ struct world_call {
 struct world_effects {
     struct effects effects; /* first */
     struct world *world;
+    int slot;
     uint64_t session;
     uint64_t sessions[SESSIONS_MAX]; /* every one there was */
     size_t sessions_n;
@@ -117,7 +118,8 @@ static void look_for(void *arg, const struct log_record *record, const struct ev
     search->found += is_admitted(record, event, search->send);
 }
 
-static void exchange_run(struct effects *effects, const struct effect *effect)
+static void exchange_run(struct effects *effects, const struct effect *effect,
+                         int64_t commit_boot_us)
 {
     struct world_effects *exchange = (struct world_effects *)effects;
     struct world *world = exchange->world;
@@ -125,6 +127,9 @@ static void exchange_run(struct effects *effects, const struct effect *effect)
     bool is_at_once = world_roll(world, 2) == 0;
 
     assert_int_equal(effect->type, EFFECT_CALL);
+    assert_true(commit_boot_us <= th_clock_boottime_us(&world->clock.clock));
+    if (world->odds.hold && !world->odds.fence && !world->odds.down && !world->odds.crash)
+        assert_int_equal(commit_boot_us, world->begun_us[exchange->slot]);
     assert_str_equal(effect->as.call.to, TH_STR("+911234567890"));
     assert_true(exchange->session != 0);
     if (world->requests < 200) { /* what is called was announced durably before */
@@ -199,8 +204,8 @@ static enum memory_fate fate(void *arg, enum log_app app, int slot, uint64_t seq
     const struct world_odds *odds = &world->odds;
 
     (void)app;
-    (void)slot;
     (void)seq;
+    world->begun_us[slot] = th_clock_boottime_us(&world->clock.clock);
     if (is_hit(world, odds->abort))
         return MEMORY_ABORT;
     if (is_hit(world, odds->lost_committed))
@@ -219,6 +224,7 @@ static void start(struct runner *runner)
     runner->effects = calloc(1, sizeof *runner->effects);
     runner->effects->effects.ops = &exchange_ops;
     runner->effects->world = world;
+    runner->effects->slot = runner->slot;
     struct slot_config config = {
         .log = world->log,
         .clock = &world->clock.clock,

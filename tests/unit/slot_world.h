@@ -49,7 +49,8 @@ struct world {
     int requests;
     int calls[WORLD_REQUESTS_MAX]; /* made, by request: what the provider would bill */
     uint64_t asks;
-    int refused_calls; /* answered NOT_SENT by the exchange */
+    int64_t begun_us[WORLD_SLOTS]; /* the newest commit of a slot */
+    int refused_calls;             /* answered NOT_SENT by the exchange */
 };
 
 void world_init(struct world *world, uint64_t seed, const struct core_ops *core);
