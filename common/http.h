@@ -45,7 +45,8 @@ struct http_req {
     struct th_str secret;       /* never shown in an error */
     int32_t connect_timeout_ms; /* 0: HTTP_CONNECT_TIMEOUT_MS */
     int32_t timeout_ms;         /* 0: HTTP_TIMEOUT_MS; at most HTTP_TIMEOUT_MAX_MS */
-    bool fresh_connection;      /* never on a kept-alive one; requests without a body never are */
+    bool fresh_connection;      /* never on a kept-alive one. Requests without a body never are, but
+                                   for a GET that asks no permit: it is harmless to repeat */
 };
 
 /* Does req keep the rules above? Pure; asks nothing of the network.
@@ -59,20 +60,19 @@ bool http_url_is_loopback(struct th_str url);
 
 /* How far it came. */
 enum http_phase {
-    HTTP_NOT_STARTED,    /* no connection yet */
-    HTTP_CONNECTED,      /* the header may have left, with its Authorization */
-    HTTP_BODY_REQUESTED, /* the first byte of the body was handed out */
-    HTTP_ANSWERING,      /* something of the answer arrived */
-    HTTP_COMPLETE,       /* all of the answer arrived */
+    HTTP_NOT_STARTED, /* no connection yet */
+    HTTP_CONNECTED,   /* a connection stands, and nothing has left */
+    HTTP_BEGUN,       /* the first byte may have left */
+    HTTP_ANSWERING,   /* something of the answer arrived */
+    HTTP_COMPLETE,    /* all of the answer arrived */
 };
 
 struct http_reply {
     enum http_phase phase;
-    bool may_have_left;    /* the peer may hold a complete request: false is a proof, true a doubt.
-                              A request with a body cannot be executed without the body's bytes */
-    bool is_refused;       /* the permit said no */
-    long status;           /* 0 when no answer began */
-    struct th_str body;    /* what arrived of it, <= HTTP_REPLY_MAX */
+    bool may_have_left; /* the peer may hold a complete request: false is a proof, true a doubt */
+    bool is_refused;    /* the permit said no */
+    long status;        /* 0 when no answer began */
+    struct th_str body; /* what arrived of it, <= HTTP_REPLY_MAX */
     int64_t retry_after_s; /* from Retry-After, in either form, cut at HTTP_RETRY_AFTER_MAX_S;
                               -1 none */
     int64_t started_us;    /* UTC: start was called */
@@ -80,10 +80,10 @@ struct http_reply {
     char error[HTTP_ERROR_TEXT_MAX]; /* "" when complete; no URL, number or secret in it */
 };
 
-/* May the request leave? Asked once, at the last moment at which "no" is still a proof: in front
- * of the first byte of the body; of a request without a body, inside start. It may do what must
- * precede the send (mark the permit used, write a journal). Runs inside start or poll and must
- * neither block nor call the client. A NULL function permits: look-ups ask nobody. */
+/* May the request leave? Asked once, at the last moment at which "no" is still a proof: when a
+ * connection stands, in front of the first byte; of a request without a body, inside start. It may
+ * do what must precede the send (mark the permit used, write a journal). Runs inside start or poll
+ * and must neither block nor call the client. A NULL function permits: look-ups ask nobody. */
 struct http_permit {
     bool (*may_send)(void *arg);
     void *arg; /* stays valid until the reply was polled */

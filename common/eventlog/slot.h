@@ -71,6 +71,7 @@ struct slot_status {
     bool is_open;
     int64_t lag_records; /* inputs behind the end of the log when last looked */
     uint64_t inputs;
+    uint64_t outputs; /* records committed */
     uint64_t commits;
     uint64_t aborts;
     uint64_t reopens;

@@ -60,6 +60,7 @@ static void committed(struct slot *slot, bool is_answered)
 
     slot->status.commits++;
     slot->status.inputs += batch->inputs;
+    slot->status.outputs += batch->said.outputs_n;
     slot->status.dead_letters += batch->dead_letters;
     slot->status.commit_us = th_clock_monotonic_us(slot->config.clock) - slot->commit_started_us;
     for (size_t i = 0; i < batch->said.effects.n; i++)

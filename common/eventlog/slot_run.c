@@ -116,4 +116,7 @@ void slot_run(struct slot *slot, int stop_fd)
         wait_for_news(slot, stop_fd, next_us);
     }
     finish(slot, &log);
+    th_log(TH_LOG_INFO, "slot.closed", TH_F("core", slot->ops->name),
+           TH_F("slot", slot->config.slot), TH_F("inputs", slot->status.inputs),
+           TH_F("outputs", slot->status.outputs), TH_F("commits", slot->status.commits));
 }

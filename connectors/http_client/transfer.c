@@ -28,51 +28,23 @@ struct transfer *transfer_of(CURL *easy)
     return checked(arg);
 }
 
-/* Called when a connection stands and the header is about to leave, at every time that libcurl
- * begins the request. It begins it again by itself on a connection that turned out dead; that is
- * harmless only as long as no byte of the body was handed out, and never without a body. */
+/* Called when a connection stands and the first byte is about to leave, at every time that libcurl
+ * begins the request. It begins it again by itself on a connection that turned out dead, which the
+ * peer may have heard before it died: only what is safe to repeat is begun twice. */
 static int on_begin(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
     struct transfer *transfer = checked(arg);
-    bool may_begin = transfer->body.n ? !transfer->is_body_requested : !transfer->is_begun;
 
     (void)peer, (void)local, (void)peer_port, (void)local_port;
-    if (!may_begin)
+    if (transfer->is_begun)
+        return transfer->is_repeatable ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    if (transfer->permit.may_send && transfer->body.n &&
+        !transfer->permit.may_send(transfer->permit.arg)) {
+        transfer->reply.is_refused = true;
         return CURL_PREREQFUNC_ABORT;
+    }
     transfer->is_begun = true;
     return CURL_PREREQFUNC_OK;
-}
-
-static bool ask_permit(struct transfer *transfer)
-{
-    if (transfer->permit.may_send && !transfer->permit.may_send(transfer->permit.arg)) {
-        transfer->reply.is_refused = true;
-        return false;
-    }
-    transfer->is_body_requested = true;
-    return true;
-}
-
-static size_t on_read(char *room, size_t size, size_t count, void *arg)
-{
-    struct transfer *transfer = checked(arg);
-
-    if (!transfer->is_body_requested && !ask_permit(transfer))
-        return CURL_READFUNC_ABORT;
-    size_t left = transfer->body.n - transfer->sent_size;
-    size_t n = size * count < left ? size * count : left;
-    /* libcurl stops at the size it was told. Asking on means that it sends a second time. */
-    if (n == 0)
-        return CURL_READFUNC_ABORT;
-    memcpy(room, transfer->body.p + transfer->sent_size, n);
-    transfer->sent_size += n;
-    return n;
-}
-
-static int on_seek(void *arg, curl_off_t offset, int origin)
-{
-    (void)arg, (void)offset, (void)origin;
-    return CURL_SEEKFUNC_FAIL; /* rewinding is how libcurl sends twice */
 }
 
 static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
@@ -152,10 +124,6 @@ static CURLcode set_once(struct transfer *transfer, const struct http_client_con
     SET(CURLOPT_USERAGENT, "telehub");
     SET(CURLOPT_PREREQFUNCTION, on_begin);
     SET(CURLOPT_PREREQDATA, transfer);
-    SET(CURLOPT_READFUNCTION, on_read);
-    SET(CURLOPT_READDATA, transfer);
-    SET(CURLOPT_SEEKFUNCTION, on_seek);
-    SET(CURLOPT_SEEKDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, transfer);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -263,30 +231,22 @@ static CURLcode load_credentials(CURL *easy, const struct http_req *req)
     return failed == CURLE_OK ? set_text(easy, CURLOPT_PASSWORD, req->secret) : failed;
 }
 
-static CURLcode load_method(CURL *easy, const struct http_req *req)
+/* Given as a whole, a short body leaves with its header, in one segment. */
+static CURLcode load_method(const struct transfer *transfer, enum http_method method)
 {
+    static const char *const customs[] = {
+        [HTTP_GET] = NULL, [HTTP_POST] = NULL, [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE"};
+    CURL *easy = transfer->easy;
     CURLcode failed = CURLE_OK;
 
-    SET(CURLOPT_POSTFIELDS, NULL); /* makes it a POST, even so: comes first */
-    SET(CURLOPT_HTTPGET, 1L);      /* undoes what the request before chose */
-    SET(CURLOPT_CUSTOMREQUEST, NULL);
-    switch (req->method) {
-    case HTTP_GET:
-        break;
-    case HTTP_DELETE:
-        SET(CURLOPT_CUSTOMREQUEST, "DELETE");
-        break;
-    case HTTP_POST:
-        SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.n);
-        if (!req->body.n)
-            SET(CURLOPT_POSTFIELDS, "");
-        break;
-    case HTTP_PUT:
-        SET(CURLOPT_UPLOAD, 1L);
-        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body.n);
-        break;
+    if (method == HTTP_POST || method == HTTP_PUT) {
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body.n);
+        SET(CURLOPT_POSTFIELDS, transfer->body.n ? transfer->body.p : "");
+    } else {
+        SET(CURLOPT_POSTFIELDS, NULL); /* makes it a POST, even so: comes first */
+        SET(CURLOPT_HTTPGET, 1L);
     }
+    SET(CURLOPT_CUSTOMREQUEST, customs[method]);
     return failed;
 }
 
@@ -295,7 +255,7 @@ static CURLcode load_destination(struct transfer *transfer, const struct http_re
     CURL *easy = transfer->easy;
     CURLcode failed = set_text(easy, CURLOPT_URL, req->url);
     bool is_local = http_url_is_loopback(req->url);
-    bool is_fresh = req->fresh_connection || req->body.n == 0;
+    bool is_fresh = req->fresh_connection || (req->body.n == 0 && !transfer->is_repeatable);
 
     SET(CURLOPT_PROTOCOLS_STR, is_local ? "http,https" : "https");
     SET(CURLOPT_NOPROXY, is_local ? "*" : NULL);
@@ -316,9 +276,8 @@ enum th_code transfer_load(struct transfer *transfer, const struct http_req *req
     th_buf_clear(&transfer->answer);
     transfer->tag = tag;
     transfer->permit = permit;
-    transfer->sent_size = 0;
-    transfer->is_body_requested = false;
     transfer->is_begun = false;
+    transfer->is_repeatable = req->method == HTTP_GET && !permit.may_send;
     transfer->header_size = 0;
     transfer->has_retry_after = false;
     transfer->date[0] = '\0';
@@ -328,7 +287,7 @@ enum th_code transfer_load(struct transfer *transfer, const struct http_req *req
         transfer->has_own_headers = true; /* half made */
         return th_fail(err, TH_NOMEM, "HTTP request");
     }
-    CURLcode code = load_method(transfer->easy, req);
+    CURLcode code = load_method(transfer, req->method);
     if (code == CURLE_OK)
         code = load_destination(transfer, req);
     if (code == CURLE_OK)
@@ -345,22 +304,9 @@ static enum http_phase phase_of(const struct transfer *transfer, CURLcode result
         return HTTP_COMPLETE;
     if (transfer->header_size || transfer->answer.n)
         return HTTP_ANSWERING;
-    if (transfer->is_body_requested)
-        return HTTP_BODY_REQUESTED;
-    return transfer->is_begun ? HTTP_CONNECTED : HTTP_NOT_STARTED;
-}
-
-/* Without the first byte of its body a request cannot be executed, though its header has left. */
-static bool may_have_left(const struct transfer *transfer)
-{
-    curl_off_t pretransfer_us = 0;
-
-    if (transfer->reply.is_refused)
-        return false;
-    if (transfer->body.n)
-        return transfer->is_body_requested;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
-    return transfer->is_begun || pretransfer_us > 0;
+    if (transfer->is_begun)
+        return HTTP_BEGUN;
+    return transfer->reply.is_refused ? HTTP_CONNECTED : HTTP_NOT_STARTED;
 }
 
 /* Retry-After is a number of seconds or a date (RFC 9110, section 10.2.3). A date is measured
@@ -407,7 +353,7 @@ void transfer_conclude(struct transfer *transfer, CURLcode result)
 
     reply->finished_us = th_clock_realtime_us(&th_clock_real);
     reply->phase = phase_of(transfer, result);
-    reply->may_have_left = may_have_left(transfer);
+    reply->may_have_left = transfer->is_begun;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     reply->body = th_buf_str(&transfer->answer);
     reply->retry_after_s = retry_after_s(transfer);

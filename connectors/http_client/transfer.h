@@ -21,12 +21,11 @@ struct transfer {
 
     uint64_t tag;
     struct http_permit permit;
-    struct th_buf body;     /* of the request */
-    size_t sent_size;       /* of body, handed to libcurl */
-    bool is_body_requested; /* the read callback was entered and the permit said yes */
-    bool is_begun;          /* a connection stood and the header was about to leave */
-    size_t header_size;     /* of the answer, so far */
-    struct th_buf answer;   /* body of the answer */
+    struct th_buf body;   /* of the request; libcurl reads it in place */
+    bool is_repeatable;   /* a GET that asks nobody: it does nothing, so it may be begun again */
+    bool is_begun;        /* a connection stood, the permit said yes: bytes were about to leave */
+    size_t header_size;   /* of the answer, so far */
+    struct th_buf answer; /* body of the answer */
     bool has_retry_after;
     char retry_after[64];
     char date[64];

@@ -26,7 +26,7 @@ static void test_what_a_reply_proves(void **unused)
          false,
          HTTP_OUTCOME_UNKNOWN},
         {"cut off behind the first byte of the body",
-         {.phase = HTTP_BODY_REQUESTED, .may_have_left = true},
+         {.phase = HTTP_BEGUN, .may_have_left = true},
          false,
          HTTP_OUTCOME_UNKNOWN},
         {"half an answer, though it says 200",

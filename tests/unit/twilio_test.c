@@ -312,7 +312,7 @@ static void test_what_no_answer_means(void **state)
          "not_permitted",
          false},
         {"lost after it left",
-         {.phase = HTTP_BODY_REQUESTED, .may_have_left = true, .retry_after_s = -1},
+         {.phase = HTTP_BEGUN, .may_have_left = true, .retry_after_s = -1},
          PROVIDER_UNKNOWN,
          "answer_lost",
          false},
