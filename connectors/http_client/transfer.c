@@ -9,6 +9,7 @@
 #define TRANSFER_MAGIC     0x74726678u
 #define ANSWER_HEADERS_MAX 65536  /* bytes, of all header lines together */
 #define UPLOAD_BUFFER_SIZE 16384L /* libcurl's least; it keeps one per easy handle */
+#define ANSWER_BUFFER_SIZE 2048L  /* one per request in flight; answers are about so large */
 #define IDLE_MAX_S         20
 #define LOW_SPEED_S        10
 
@@ -120,6 +121,7 @@ static CURLcode set_once(struct transfer *transfer, const struct http_client_con
     SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
     SET(CURLOPT_LOW_SPEED_TIME, (long)(conf->low_speed_s ? conf->low_speed_s : LOW_SPEED_S));
     SET(CURLOPT_MAXAGE_CONN, (long)(conf->idle_max_s ? conf->idle_max_s : IDLE_MAX_S));
+    SET(CURLOPT_BUFFERSIZE, ANSWER_BUFFER_SIZE);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_SIZE);
     SET(CURLOPT_USERAGENT, "telehub");
     SET(CURLOPT_PREREQFUNCTION, on_begin);

@@ -6,7 +6,7 @@
 #include "common/eventlog/log.h"
 #include "common/eventlog/reference.h"
 
-#define AUDIENCE_CACHED_PARTS_MAX 32
+#define AUDIENCE_CACHED_PARTS_MAX 8
 
 /* conninfo: the database of the views. log and reference must outlive it; the reference tells a
  * campaign's texts, without which nobody knows what is said twice. scratch: a folder for sorting
