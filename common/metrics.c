@@ -238,6 +238,14 @@ void th_count(struct th_series *counter, uint64_t n)
     add(counter, (int64_t)n);
 }
 
+void th_count_to(struct th_series *counter, uint64_t total)
+{
+    if (!counter)
+        return;
+    assert(counter->def->kind == TH_METRIC_COUNTER);
+    atomic_store_explicit(&counter->value, (int64_t)total, memory_order_relaxed);
+}
+
 void th_gauge_set(struct th_series *gauge, int64_t value)
 {
     if (!gauge)

@@ -60,6 +60,9 @@ struct th_series *th_family_series(struct th_family *family, const struct th_str
 struct th_series *th_family_only(struct th_family *family);
 
 void th_count(struct th_series *counter, uint64_t n);
+/* A total that is counted elsewhere, and never falls. */
+void th_count_to(struct th_series *counter, uint64_t total);
+
 void th_gauge_set(struct th_series *gauge, int64_t value);
 void th_gauge_add(struct th_series *gauge, int64_t difference);
 void th_observe(struct th_series *histogram, int64_t value);

@@ -188,6 +188,11 @@ struct view_command {
     struct th_str detail; /* a sentence */
 };
 
+struct view_troubles {
+    int64_t in_doubt;     /* recipients of campaigns of whom it is not known */
+    int64_t dead_letters; /* that nobody has settled */
+};
+
 struct views_ops {
     /* Wait until the views hold everything at these places (what a TeleHub-Token says); a topic
      * that is not folded into views does not count. until_us is CLOCK_MONOTONIC.
@@ -233,8 +238,12 @@ struct views_ops {
                              struct th_arena *arena, struct view_opt_out **out, size_t *out_n,
                              struct th_err *err);
 
-    /* Events between the end of the log and what is folded, over all partitions; for health. */
+    /* Of the installation, for health and for those who operate it: events between the end of the
+     * log and what is folded, by topic, -1 where nothing is. out_events: room for TOPIC_COUNT. */
     enum th_code (*lag)(struct views *views, int64_t *out_events, struct th_err *err);
+
+    /* Likewise: what somebody should look at. */
+    enum th_code (*troubles)(struct views *views, struct view_troubles *out, struct th_err *err);
 };
 
 struct views {

@@ -16,6 +16,7 @@
 #include "common/eventlog/effect.h"
 #include "common/eventlog/log.h"
 #include "common/eventlog/reference.h"
+#include "common/metrics.h"
 
 struct core_output;
 
@@ -44,6 +45,16 @@ struct input {
     struct log_place place; /* of the event */
     const struct reference_change *change;
     const struct answer *answer;
+};
+
+#define CORE_FIGURES_MAX 64
+
+/* Something that a core can count about itself, for people who watch: a gauge with the labels
+ * slot and lane. */
+struct core_figure {
+    const struct th_metric_def *def; /* static; the same for every figure of that name */
+    int32_t lane;                    /* 0: of the slot as a whole */
+    int64_t value;
 };
 
 struct core_ops {
@@ -108,6 +119,10 @@ struct core_ops {
      * batches; without it (NULL) all pieces of a partition at once, which holds batches up. A
      * negative answer: in several; such an event is replayed whatever the snapshots hold. */
     int (*piece)(const struct event *event);
+
+    /* What it counts now: up to CORE_FIGURES_MAX; the number written. Once a second at most, so it
+     * may walk over lanes, but not over sends. NULL: nothing. */
+    size_t (*figures)(const void *core, struct core_figure *out);
 };
 
 /* --- what decide may say ---------------------------------------------------------------------- */

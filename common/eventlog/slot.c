@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define INBOX_ARENA_MAX   ((size_t)16 * 1024 * 1024)
 #define SCRATCH_ARENA_MAX ((size_t)64 * 1024 * 1024)
@@ -11,7 +12,7 @@
 #define STEP_WAIT_MAX_US  (250 * TH_US_PER_MS) /* a stop of a tenant must bind within a second */
 #define COMMIT_POLL_US    TH_US_PER_MS         /* where the log has no descriptor to wait for */
 #define OPENING_POLL_US   (10 * TH_US_PER_MS)
-#define LAG_EVERY_US      TH_US_PER_SEC
+#define MEASURE_EVERY_US  TH_US_PER_SEC
 
 /* --- making ----------------------------------------------------------------------------------- */
 
@@ -131,24 +132,44 @@ enum th_code slot_new(const struct slot_config *config, struct slot **out_slot, 
 
 static void measure_lag(struct slot *slot)
 {
-    int64_t lag = 0;
+    int64_t lag[TOPIC_COUNT];
 
-    if (slot->phase != SLOT_RUNNING || slot->boot_us < slot->lag_at_us)
-        return;
-    slot->lag_at_us = slot->boot_us + LAG_EVERY_US;
+    for (size_t t = 0; t < TOPIC_COUNT; t++)
+        lag[t] = slot->ops->inputs & 1U << t ? 0 : -1;
     for (size_t i = 0; i < slot->inputs_n && !slot->is_caught_up; i++) {
         int64_t end;
         if (th_log_end(slot->config.log, slot->inputs[i].topic, slot->inputs[i].part, &end, NULL) !=
             TH_OK)
             return; /* the log is away: commits will say so */
-        lag += end - slot->at.read_to[i];
+        lag[slot->inputs[i].topic] += end - slot->at.read_to[i];
     }
-    slot->status.lag_records = lag;
+    memcpy(slot->status.lag_records, lag, sizeof lag);
+}
+
+static void measure_core(struct slot *slot)
+{
+    struct core_figure figures[CORE_FIGURES_MAX];
+    size_t n = slot->core && slot->ops->figures ? slot->ops->figures(slot->core, figures) : 0;
+
+    pthread_mutex_lock(&slot->mutex);
+    memcpy(slot->figures, figures, n * sizeof *figures);
+    slot->figures_n = n;
+    pthread_mutex_unlock(&slot->mutex);
+}
+
+/* What is not counted as it happens. */
+static void measure(struct slot *slot)
+{
+    if (slot->phase != SLOT_RUNNING || slot->boot_us < slot->measure_at_us)
+        return;
+    slot->measure_at_us = slot->boot_us + MEASURE_EVERY_US;
+    measure_lag(slot);
+    measure_core(slot);
 }
 
 static void publish(struct slot *slot)
 {
-    measure_lag(slot);
+    measure(slot);
     slot->status.is_open = slot->phase == SLOT_RUNNING && slot->at.is_opened;
     pthread_mutex_lock(&slot->mutex);
     slot->published = slot->status;
@@ -163,6 +184,17 @@ struct slot_status slot_status(const struct slot *slot)
     struct slot_status status = slot->published;
     pthread_mutex_unlock(mutex);
     return status;
+}
+
+size_t slot_figures(const struct slot *slot, struct core_figure *out)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)&slot->mutex;
+
+    pthread_mutex_lock(mutex);
+    size_t n = slot->published.is_open ? slot->figures_n : 0;
+    memcpy(out, slot->figures, n * sizeof *out);
+    pthread_mutex_unlock(mutex);
+    return n;
 }
 
 /* --- ending -------------------------------------------------------------------------------------

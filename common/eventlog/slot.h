@@ -31,6 +31,13 @@ TH_MUST_USE
 enum th_code slot_init_cursors(struct th_log *log, const struct core_ops *core, int slots,
                                struct th_err *err);
 
+/* Histograms of what a slot does; a NULL one counts nothing. */
+struct slot_meters {
+    struct th_series *commit_us;    /* from the start of a commit to its outcome */
+    struct th_series *batch_inputs; /* inputs of a committed batch */
+    struct th_series *batch_events; /* events that it says */
+};
+
 struct slot_config {
     struct th_log *log;
     const struct th_clock *clock;
@@ -41,7 +48,8 @@ struct slot_config {
     int slot;
     int slots;
     int64_t poll_us; /* how often inputs are looked at without a hint; grows to 8 × when idle */
-    int64_t reopen_wait_us;    /* after a fence or an error, before competing again */
+    int64_t reopen_wait_us; /* after a fence or an error, before competing again */
+    struct slot_meters meters;
     size_t snapshot_bytes_min; /* own log bytes since the last snapshot before a new one is made */
 };
 
@@ -69,7 +77,7 @@ void slot_run(struct slot *slot, int stop_fd);
 /* Is it open, caught up, and what has it done; for health and metrics. */
 struct slot_status {
     bool is_open;
-    int64_t lag_records; /* inputs behind the end of the log when last looked */
+    int64_t lag_records[TOPIC_COUNT]; /* behind the log's end when last looked; -1: no input */
     uint64_t inputs;
     uint64_t outputs; /* records committed */
     uint64_t commits;
@@ -81,6 +89,19 @@ struct slot_status {
 
 /* Any thread. */
 struct slot_status slot_status(const struct slot *slot);
+
+static inline int64_t slot_lag(const struct slot_status *status)
+{
+    int64_t lag = 0;
+
+    for (size_t i = 0; i < TOPIC_COUNT; i++)
+        lag += status->lag_records[i] > 0 ? status->lag_records[i] : 0;
+    return lag;
+}
+
+/* What the core counted when last looked, within a second; nothing while it is closed. Any thread.
+ * out: room for CORE_FIGURES_MAX. */
+size_t slot_figures(const struct slot *slot, struct core_figure *out);
 
 /* For tests: the core, between two steps of the same thread; NULL when not open. */
 const void *slot_core(const struct slot *slot);

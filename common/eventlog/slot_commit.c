@@ -63,6 +63,9 @@ static void committed(struct slot *slot, bool is_answered)
     slot->status.outputs += batch->said.outputs_n;
     slot->status.dead_letters += batch->dead_letters;
     slot->status.commit_us = th_clock_monotonic_us(slot->config.clock) - slot->commit_started_us;
+    th_observe(slot->config.meters.commit_us, slot->status.commit_us);
+    th_observe(slot->config.meters.batch_inputs, (int64_t)batch->inputs);
+    th_observe(slot->config.meters.batch_events, (int64_t)batch->said.outputs_n);
     for (size_t i = 0; i < batch->said.effects.n; i++)
         run_effect(slot, &batch->said.effects.at[i], is_answered);
 }

@@ -161,7 +161,7 @@ struct slot {
     int64_t read_at_us;
     int64_t read_wait_us;
     int64_t moved_at_us; /* since when the cursor has moved without a commit; -1: it has not */
-    int64_t lag_at_us;
+    int64_t measure_at_us;
 
     /* as long as a session */
     struct th_log_session *session;
@@ -211,6 +211,8 @@ struct slot {
 
     pthread_mutex_t mutex; /* guards published */
     struct slot_status published;
+    struct core_figure figures[CORE_FIGURES_MAX];
+    size_t figures_n;
 };
 
 /* A failure that the slot survives with its session: slot_step reports it. */

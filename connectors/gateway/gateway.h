@@ -58,7 +58,9 @@ struct gateway_config {
     struct views *views;         /* NULL: questions are answered 503 */
     struct secrets *secrets;
     const struct th_clock *clock;
-    struct th_metrics *metrics;                  /* NULL: none are counted or shown */
+    struct th_metrics *metrics; /* NULL: none are counted or shown */
+    void (*measure)(void *arg); /* before they are shown, by a worker; or NULL */
+    void *measure_arg;
     const struct provider_ops *const *providers; /* ends at NULL */
     struct http_client *http;                    /* for checks of accounts; NULL: 503 */
     const struct gateway_check *checks;          /* ends at .name == NULL; NULL: none */

@@ -47,7 +47,7 @@ const struct route routes[] = {
     {"GET",    "/health",                        WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, false, health_all},
     {"GET",    "/health/live",                   WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, true,  health_live},
     {"GET",    "/health/ready",                  WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, false, health_ready},
-    {"GET",    "/metrics",                       WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, true,  metrics_show},
+    {"GET",    "/metrics",                       WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, false, metrics_show},
     {.method = NULL},
 };
 /* clang-format on */

@@ -33,9 +33,9 @@ static bool views_are_well(struct gateway *gateway)
 {
     struct views *views = gateway->config.views;
     struct th_err err = {0};
-    int64_t behind = 0;
+    int64_t behind[TOPIC_COUNT];
 
-    return views && views->ops->lag(views, &behind, &err) == TH_OK;
+    return views && views->ops->lag(views, behind, &err) == TH_OK;
 }
 
 static enum handled answer_health(struct request *request, bool is_whole)
@@ -85,6 +85,8 @@ enum handled metrics_show(struct request *request)
 {
     if (!request->gateway->config.metrics)
         return problem(request, PROBLEM_UNAVAILABLE, "this process counts nothing");
+    if (request->gateway->config.measure)
+        request->gateway->config.measure(request->gateway->config.measure_arg);
     th_metrics_print(request->gateway->config.metrics, &request->answer);
     request->answer_type = "text/plain; version=0.0.4; charset=utf-8";
     return request_answer(request, 200);

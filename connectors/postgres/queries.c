@@ -29,6 +29,7 @@ static const struct views_ops ops = {
     .command = query_command,
     .opt_outs = query_opt_outs,
     .lag = query_lag,
+    .troubles = query_troubles,
 };
 
 void pg_views_close(struct views *views)

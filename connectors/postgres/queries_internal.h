@@ -31,6 +31,7 @@ uint32_t query_folded_topics(void);
 enum th_code query_wait_for(struct views *views, const struct log_place *places, size_t n,
                             int64_t until_us, struct th_err *err);
 enum th_code query_lag(struct views *views, int64_t *out_events, struct th_err *err);
+enum th_code query_troubles(struct views *views, struct view_troubles *out, struct th_err *err);
 enum th_code query_campaigns(struct views *views, struct th_str tenant, const struct th_id *after,
                              size_t limit, struct th_arena *arena, struct view_campaign **out,
                              size_t *out_n, struct th_err *err);

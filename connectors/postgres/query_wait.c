@@ -138,19 +138,41 @@ enum th_code query_lag(struct views *views, int64_t *out_events, struct th_err *
 {
     struct pg_views *self = pg_views_of(views);
     TH_AUTO(pg_result) PGresult *progress = NULL;
-    int64_t behind = 0;
     int64_t next;
     int64_t end;
 
     TH_TRY(pg_pool_execute(self->pool, &list_progress, NULL, &progress, err));
     for (enum topic topic = 0; topic < TOPIC_COUNT; topic++) {
+        out_events[topic] = is_folded(topic) ? 0 : -1;
         int partitions = is_folded(topic) ? th_log_partitions(self->log, topic) : 0;
         for (int part = 0; part < partitions; part++) {
             TH_TRY(folded_to(progress, topic, part, &next, err));
             TH_TRY(th_log_end(self->log, topic, part, &end, err));
-            behind += end > next ? end - next : 0;
+            out_events[topic] += end > next ? end - next : 0;
         }
     }
-    *out_events = behind;
     return TH_OK;
+}
+
+/* --- troubles --------------------------------------------------------------------------------- */
+
+/* A send whose attempt was started and has no outcome is in doubt as well. */
+static const struct pg_statement list_troubles = {
+    "SELECT (SELECT coalesce(sum(d + least(p, o)), 0)::int8 FROM ("
+    "SELECT coalesce(sum(n) FILTER (WHERE source = 1 AND outcome = 'in_doubt'), 0) AS d,"
+    " coalesce(sum(n) FILTER (WHERE source = 1 AND outcome = 'planned'), 0) AS p,"
+    " coalesce(sum(n) FILTER (WHERE source = 2), 0) AS o"
+    " FROM views.campaign_counters GROUP BY campaign) c),"
+    " (SELECT count(*) FROM views.dead_letters)"};
+
+enum th_code query_troubles(struct views *views, struct view_troubles *out, struct th_err *err)
+{
+    struct pg_views *self = pg_views_of(views);
+    TH_AUTO(pg_result) PGresult *troubles = NULL;
+
+    TH_TRY(pg_pool_execute(self->pool, &list_troubles, NULL, &troubles, err));
+    struct query_row row = query_row(troubles, 0, NULL);
+    out->in_doubt = query_next_int8(&row);
+    out->dead_letters = query_next_int8(&row);
+    return query_row_end(&row, err);
 }

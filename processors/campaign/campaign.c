@@ -234,6 +234,21 @@ static void batch_undo(void *core)
             cs->has_lost_timers = true;
 }
 
+static const struct th_metric_def asks_def = {
+    .name = "telehub_campaign_asks",
+    .help = "Sends that wait for another release",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static size_t campaign_figures(const void *core, struct core_figure *out)
+{
+    const struct campaigns *cs = core;
+
+    out[0] = (struct core_figure){&asks_def, 0, (int64_t)table_count(cs->asks)};
+    return 1;
+}
+
 bool campaign_look(const void *core, struct th_id id, struct campaign_counts *out)
 {
     const struct campaign *c = table_get(((const struct campaigns *)core)->campaigns, id);
@@ -274,4 +289,5 @@ const struct core_ops campaign_core = {
     .pieces = 1,
     .save = campaign_save,
     .load = campaign_load,
+    .figures = campaign_figures,
 };

@@ -334,6 +334,49 @@ static void batch_undo(void *core)
     d->has_lost_timers = true; /* and queues */
 }
 
+static const struct th_metric_def open_def = {
+    .name = "telehub_dispatch_open",
+    .help = "Attempts that were started and need a result, a report or a price",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static const struct th_metric_def waiting_def = {
+    .name = "telehub_dispatch_waiting",
+    .help = "Plans that wait for their start",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static const struct th_metric_def window_def = {
+    .name = "telehub_dispatch_window",
+    .help = "Requests that may be in flight at one time",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static const struct th_metric_def in_flight_def = {
+    .name = "telehub_dispatch_in_flight",
+    .help = "Attempts whose request is on its way or not answered yet",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static size_t dispatch_figures(const void *core, struct core_figure *out)
+{
+    const struct dispatch *d = core;
+    size_t n = 0;
+
+    out[n++] = (struct core_figure){&open_def, 0, (int64_t)table_count(d->attempts)};
+    out[n++] = (struct core_figure){&waiting_def, 0, (int64_t)plans_waiting(d->plans)};
+    out[n++] = (struct core_figure){&window_def, 0, dispatch_window(d)};
+    for (size_t i = 0; i < d->lanes_n && n < CORE_FIGURES_MAX; i++)
+        if (d->lanes[i])
+            out[n++] =
+                (struct core_figure){&in_flight_def, d->lanes[i]->number, d->lanes[i]->in_flight};
+    return n;
+}
+
 bool dispatch_look(const void *core, struct attempt_ref ref, enum attempt_stand *out_stand)
 {
     const struct attempt *a = table_get(((const struct dispatch *)core)->attempts, attempt_id(ref));
@@ -373,4 +416,5 @@ const struct core_ops dispatch_core = {
     .pieces = 1,
     .save = dispatch_save,
     .load = dispatch_load,
+    .figures = dispatch_figures,
 };

@@ -178,9 +178,7 @@ static enum th_code start(struct turn *turn, struct lane *lane, struct plan *pla
     return plans_settle(turn->d->plans, plan);
 }
 
-/* Attempts in flight of the slot: twice what its rate and its cycle need. More would only widen
- * what is in doubt after a crash. */
-static int64_t window(const struct dispatch *d)
+int64_t dispatch_window(const struct dispatch *d)
 {
     int64_t rate = d->starts_now > d->starts_before ? d->starts_now : d->starts_before;
     int64_t need = 2 * rate * d->cycle_us / 1000000;
@@ -213,7 +211,7 @@ static int64_t share(const struct dispatch *d, const struct lane *lane, int64_t 
 
 static bool has_place(struct dispatch *d, const struct lane *lane)
 {
-    int64_t window_n = window(d);
+    int64_t window_n = dispatch_window(d);
 
     return (int64_t)table_count(d->flights) < window_n &&
            lane->in_flight < share(d, lane, window_n);

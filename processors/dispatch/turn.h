@@ -26,6 +26,10 @@ static inline const struct attempt *attempt_of(const struct turn *turn, struct a
 
 enum th_code start_plan(struct turn *turn, const struct event *event);
 
+/* How many attempts may be in flight in this slot: twice what its rate and its cycle need. More
+ * would only widen what is in doubt after a crash. */
+int64_t dispatch_window(const struct dispatch *d);
+
 /* Start what the lane may start now, hand back what must not start. */
 enum th_code start_lane(struct turn *turn, struct lane *lane);
 

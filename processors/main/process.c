@@ -62,6 +62,15 @@ bool process_is_well(struct process *process, const char *prefix, size_t want)
     return found == want;
 }
 
+void process_measure(struct process *process)
+{
+    size_t n = atomic_load(&process->n);
+
+    for (size_t i = 0; i < n; i++)
+        if (process->parts[i].ops->measure)
+            process->parts[i].ops->measure(process->parts[i].self);
+}
+
 static bool join_part(struct part *part, int64_t until_us)
 {
     struct timespec until = {

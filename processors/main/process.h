@@ -18,6 +18,7 @@ struct part_ops {
     void (*run)(void *self, int stop_fd);
     void (*free)(void *self);    /* after run has returned, or instead of it */
     bool (*is_well)(void *self); /* any thread; NULL: always */
+    void (*measure)(void *self); /* set its figures; any thread; NULL: it has none */
 };
 
 struct part {
@@ -46,6 +47,9 @@ enum th_code process_start(struct process *process, const char *name, const stru
 
 /* Are there want parts whose names begin so, and are all of them well? Any thread. */
 bool process_is_well(struct process *process, const char *prefix, size_t want);
+
+/* Have every part set its figures. Any thread. */
+void process_measure(struct process *process);
 
 /* Every part is asked to stop; waits until until_us (CLOCK_MONOTONIC) at most, then frees those
  * that did. False: some did not, and what they use must not be freed. */

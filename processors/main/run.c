@@ -18,6 +18,7 @@
 #include "processors/dispatch/caller.h"
 #include "processors/effects_audience.h"
 #include "processors/main/installation.h"
+#include "processors/main/meters.h"
 #include "processors/main/process.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
@@ -92,6 +93,7 @@ struct run {
     struct gateway *gateway;
     struct http_client *gateway_http;
     struct th_metrics *metrics;
+    struct meters *meters;
     struct role_check role_checks[TH_LEN(roles)];
     struct gateway_check checks[TH_LEN(roles) + 1];
 };
@@ -108,7 +110,7 @@ static void free_follower(void *self)
     reference_follower_close(self);
 }
 
-static const struct part_ops follower_ops = {run_follower, free_follower, NULL};
+static const struct part_ops follower_ops = {run_follower, free_follower, NULL, NULL};
 
 /* Every part decides by the reference: nothing starts before all of it is here. */
 static enum th_code start_follower(struct run *run, struct th_err *err)
@@ -140,6 +142,9 @@ static enum th_code start_follower(struct run *run, struct th_err *err)
 
 /* A slot, and what carries out its effects. */
 struct slot_part {
+    const char *processor;
+    int number;
+    struct meters *meters;
     struct slot *slot;
     struct caller *caller;    /* dispatch only */
     struct http_client *http; /* likewise */
@@ -165,7 +170,14 @@ static bool slot_is_well(void *self)
     return slot_status(((struct slot_part *)self)->slot).is_open;
 }
 
-static const struct part_ops slot_ops = {run_slot, free_slot, slot_is_well};
+static void measure_slot(void *self)
+{
+    struct slot_part *part = self;
+
+    meters_slot(part->meters, part->processor, part->number, part->slot);
+}
+
+static const struct part_ops slot_ops = {run_slot, free_slot, slot_is_well, measure_slot};
 
 static enum th_code open_caller(struct run *run, int slot, struct slot_part *part,
                                 struct th_err *err)
@@ -198,6 +210,9 @@ static enum th_code start_slot(struct run *run, const struct core_ops *core, con
 
     if (!part)
         return th_fail(err, TH_NOMEM, "slot");
+    part->processor = core->name;
+    part->number = slot;
+    part->meters = run->meters;
     if (core == &dispatch_core)
         code = open_caller(run, slot, part, err);
     struct slot_config slot_config = {
@@ -212,6 +227,7 @@ static enum th_code start_slot(struct run *run, const struct core_ops *core, con
         .poll_us = th_conf_duration_us(run->conf, "slot_poll"),
         .reopen_wait_us = th_conf_duration_us(run->conf, "slot_reopen_wait"),
         .snapshot_bytes_min = th_conf_size(run->conf, "slot_snapshot"),
+        .meters = meters_slot_series(run->meters, core->name),
     };
     if (code == TH_OK)
         code = slot_new(&slot_config, &part->slot, err);
@@ -260,23 +276,38 @@ static enum th_code start_processors(struct run *run, struct core_configs *confi
 /* --- the views' writers -------------------------------------------------------------------------
  */
 
+/* One that writes the views. */
+struct view_part {
+    int number;
+    struct meters *meters;
+    struct materialize *is;
+};
+
 static void run_materialize(void *self, int stop_fd)
 {
-    materialize_run(self, stop_fd);
+    materialize_run(((struct view_part *)self)->is, stop_fd);
 }
 
 static void free_materialize(void *self)
 {
-    materialize_free(self);
+    materialize_free(((struct view_part *)self)->is);
+    free(self);
 }
 
 static bool materialize_is_well(void *self)
 {
-    return materialize_status(self).is_open;
+    return materialize_status(((struct view_part *)self)->is).is_open;
+}
+
+static void measure_materialize(void *self)
+{
+    struct view_part *part = self;
+
+    meters_materialize(part->meters, part->number, part->is);
 }
 
 static const struct part_ops materialize_ops = {run_materialize, free_materialize,
-                                                materialize_is_well};
+                                                materialize_is_well, measure_materialize};
 
 static enum th_code start_materialize(struct run *run, int slot, struct th_err *err)
 {
@@ -291,12 +322,20 @@ static enum th_code start_materialize(struct run *run, int slot, struct th_err *
         .poll_us = th_conf_duration_us(run->conf, "views_poll"),
         .retry_wait_us = th_conf_duration_us(run->conf, "views_retry_wait"),
     };
-    struct materialize *materialize = NULL;
+    struct view_part *part = calloc(1, sizeof *part);
     char name[PART_NAME_MAX];
 
-    TH_TRY(materialize_new(&config, &materialize, err));
+    if (!part)
+        return th_fail(err, TH_NOMEM, "views");
+    part->number = slot;
+    part->meters = run->meters;
+    enum th_code code = materialize_new(&config, &part->is, err);
+    if (code != TH_OK) {
+        free(part);
+        return code;
+    }
     snprintf(name, sizeof name, "materialize.%d", slot);
-    return process_start(&run->process, name, &materialize_ops, materialize, err);
+    return process_start(&run->process, name, &materialize_ops, part, err);
 }
 
 static enum th_code start_views(struct run *run, struct th_err *err)
@@ -353,6 +392,8 @@ static enum th_code open_shared(struct run *run, struct th_err *err)
     if (!run->zones)
         return th_fail(err, TH_NOMEM, "zones");
     struct pg_log_config log = settings_log(run->conf, run->conninfo);
+    TH_TRY(th_metrics_new(&run->metrics, err));
+    TH_TRY(meters_open(run->metrics, &run->meters, err));
     TH_TRY(pg_log_open(&log, &run->log, err));
     TH_TRY(process_init(&run->process, err));
     TH_TRY(start_follower(run, err));
@@ -372,6 +413,8 @@ static void close_shared(struct run *run)
         th_log_close(run->log);
     zones_free(run->zones);
     secrets_close(run->secrets);
+    meters_close(run->meters);
+    th_metrics_free(run->metrics);
 }
 
 /* --- the gateway --------------------------------------------------------------------------------
@@ -400,6 +443,15 @@ static void make_checks(struct run *run)
     run->checks[n] = (struct gateway_check){.name = NULL};
 }
 
+/* For /metrics. */
+static void measure(void *arg)
+{
+    struct run *run = arg;
+
+    process_measure(&run->process);
+    meters_outside(run->meters, run->reference, run->views);
+}
+
 static enum th_code open_gateway(struct run *run, const char *public_url, struct th_err *err)
 {
     struct http_client_conf http = {.in_flight_max = 16};
@@ -407,7 +459,6 @@ static enum th_code open_gateway(struct run *run, const char *public_url, struct
 
     TH_TRY(installation_operator_key(run->cli->dir, key, err));
     TH_TRY(http_client_open(&http, &run->gateway_http, err));
-    TH_TRY(th_metrics_new(&run->metrics, err));
     make_checks(run);
     struct gateway_config config = {
         .log = run->log,
@@ -416,6 +467,8 @@ static enum th_code open_gateway(struct run *run, const char *public_url, struct
         .secrets = run->secrets,
         .clock = &th_clock_real,
         .metrics = run->metrics,
+        .measure = measure,
+        .measure_arg = run,
         .providers = wires,
         .http = run->gateway_http,
         .checks = run->checks,
@@ -452,7 +505,6 @@ static void close_gateway(struct run *run)
 {
     gateway_close(run->gateway);
     http_client_close(run->gateway_http);
-    th_metrics_free(run->metrics);
 }
 
 /* --- the command --------------------------------------------------------------------------------

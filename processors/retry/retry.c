@@ -265,6 +265,29 @@ static void batch_undo(void *core)
     retry->has_lost_timers = true;
 }
 
+static const struct th_metric_def live_def = {
+    .name = "telehub_retry_live",
+    .help = "Sends that have not ended",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static const struct th_metric_def queued_def = {
+    .name = "telehub_retry_queued",
+    .help = "Sends that found their lane full",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
+static size_t retry_figures(const void *core, struct core_figure *out)
+{
+    const struct retry *retry = core;
+
+    out[0] = (struct core_figure){&live_def, 0, (int64_t)table_count(retry->sends)};
+    out[1] = (struct core_figure){&queued_def, 0, (int64_t)retry->queued_n};
+    return 2;
+}
+
 bool retry_look(const void *core, struct th_id id, enum send_stand *out_stand, int32_t *out_n)
 {
     const struct send *s = table_get(((const struct retry *)core)->sends, id);
@@ -300,4 +323,5 @@ const struct core_ops retry_core = {
     .pieces = 1,
     .save = retry_save,
     .load = retry_load,
+    .figures = retry_figures,
 };

@@ -133,6 +133,24 @@ status=$(curl -s -o "$work/body" -w '%{http_code}' "$url/api/v1/campaigns" \
 [ "$status" = 200 ] || fail "with the key the API answers $status"
 pass 'the API wants the key, and takes it'
 
+curl -fsS "$url/metrics" -H "Authorization: Bearer $(<"$(jq -r .operator_key_file <<<"$first")")" \
+    >"$work/metrics" || fail 'the operator gets no figures'
+for processor in campaign retry dispatch materialize; do
+    grep -q "^telehub_slot_open{processor=\"$processor\",slot=\"1\"} 1$" "$work/metrics" ||
+        fail "by its figures $processor does not work"
+done
+for figure in telehub_commit_seconds_count telehub_batch_inputs_sum telehub_inputs_total \
+    telehub_dispatch_window telehub_view_events_total; do
+    awk -v name="$figure" 'index($1, name "{") == 1 { n += $2 } END { exit n <= 0 }' \
+        "$work/metrics" || fail "$figure is not above 0"
+done
+for figure in telehub_dispatch_in_flight telehub_lag_records telehub_view_lag_records \
+    telehub_in_doubt telehub_dead_letters_unsettled telehub_lane_circuit; do
+    awk -v name="$figure" 'index($1, name) == 1 { n += $2; seen = 1 } END { exit !seen || n }' \
+        "$work/metrics" || fail "$figure is not 0, though nothing goes on"
+done
+pass 'the figures say what every processor did, and that nothing waits'
+
 "$root/tests/e2e/analyst_test.sh" "$(jq -r .database <<<"$first")"
 pass "the README's queries run as the analyst"
 

@@ -266,7 +266,8 @@ static enum th_code opt_outs(struct views *views, struct th_str tenant, int64_t 
 
 static enum th_code lag(struct views *views, int64_t *out_events, struct th_err *err)
 {
-    *out_events = 0;
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        out_events[topic] = 0;
     return of(views)->is_down ? th_fail(err, TH_UNAVAILABLE, "down") : TH_OK;
 }
 

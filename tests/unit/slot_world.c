@@ -404,7 +404,7 @@ static bool is_quiet(struct world *world)
     for (int i = 0; i < WORLD_SLOTS; i++) {
         struct runner *runner = runner_at(world, i);
         struct slot_status status = slot_status(runner->is);
-        if (!status.is_open || status.lag_records || runner->effects->calls_n)
+        if (!status.is_open || slot_lag(&status) > 0 || runner->effects->calls_n)
             return false;
     }
     return true;
