@@ -88,5 +88,6 @@ extern const struct cli_command cli_campaign_commands[];
 extern const struct cli_command cli_recipients_commands[];
 extern const struct cli_command cli_consent_commands[];
 extern const struct cli_command cli_compare_commands[];
+extern const struct cli_command cli_top_commands[];
 
 #endif

@@ -150,6 +150,8 @@ for figure in telehub_dispatch_in_flight telehub_lag_records telehub_view_lag_re
         "$work/metrics" || fail "$figure is not 0, though nothing goes on"
 done
 pass 'the figures say what every processor did, and that nothing waits'
+holds 'telehub top says the same' '.live == 0 and .in_doubt == 0 and .dead_letters == 0
+    and .retry.open == 2 and .dispatch.behind == 0' "$("$telehub" top --json)"
 
 "$root/tests/e2e/analyst_test.sh" "$(jq -r .database <<<"$first")"
 pass "the README's queries run as the analyst"
