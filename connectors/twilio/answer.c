@@ -1,36 +1,24 @@
 #include "connectors/twilio/answer.h"
 
 #include "common/http_outcome.h"
-#include "common/json.h"
+#include "common/json_scan.h"
 #include "connectors/twilio/errors.h"
 #include "connectors/twilio/record.h"
 #include "connectors/twilio/status.h"
 
 #include <inttypes.h>
 
-/* The JSON of an answer; *out_document stays NULL for what is none.
- * Errors: TH_NOMEM */
-static enum th_code read_json(const struct http_reply *reply, struct json_t **out_document)
-{
-    enum th_code code = th_json_parse(reply->body, HTTP_REPLY_MAX, out_document, NULL);
-
-    return code == TH_NOMEM ? code : TH_OK;
-}
-
 static int64_t retry_after_us(const struct http_reply *reply)
 {
     return reply->retry_after_s < 0 ? -1 : reply->retry_after_s * 1000000;
 }
 
-/* {"code":21211,"message":"…","more_info":"…","status":400}; 0 when there is no code.
- * Errors: TH_NOMEM */
-static enum th_code read_error_code(const struct http_reply *reply, int64_t *out_code)
+/* {"code":21211,"message":"…","more_info":"…","status":400}; 0 when there is no code. */
+static int64_t error_code_of(const struct http_reply *reply)
 {
-    TH_AUTO(th_json) struct json_t *document = NULL;
+    struct th_json_member code = {.name = "code"};
 
-    TH_TRY(read_json(reply, &document));
-    *out_code = document ? twilio_number(th_json_root(document), "code") : 0;
-    return TH_OK;
+    return th_json_scan(reply->body, &code, 1) == TH_OK ? twilio_number(code) : 0;
 }
 
 /* Errors: TH_NOMEM */
@@ -105,10 +93,11 @@ static void explain_unknown(const struct http_reply *reply, struct provider_outc
 static enum th_code read_success(const struct http_reply *reply, struct th_arena *arena,
                                  struct provider_outcome *outcome)
 {
-    TH_AUTO(th_json) struct json_t *document = NULL;
+    struct th_json_member member = {.name = "sid"};
+    struct th_str sid = TH_STR("");
 
-    TH_TRY(read_json(reply, &document));
-    struct th_str sid = document ? twilio_text(th_json_root(document), "sid") : TH_STR("");
+    if (th_json_scan(reply->body, &member, 1) == TH_OK)
+        TH_TRY(twilio_text(member, arena, &sid));
     if (!twilio_is_id(sid)) {
         explain_unknown(reply, outcome);
         return TH_OK;
@@ -132,17 +121,17 @@ enum th_code twilio_parse(enum provider_channel channel, const struct http_reply
         TH_TRY(read_success(reply, arena, &outcome));
         break;
     case HTTP_OUTCOME_UNKNOWN:
-        TH_TRY(read_error_code(reply, &code));
+        code = error_code_of(reply);
         explain_unknown(reply, &outcome);
         break;
     case HTTP_OUTCOME_THROTTLED: /* 429 was not processed, as Twilio documents */
-        TH_TRY(read_error_code(reply, &code));
+        code = error_code_of(reply);
         outcome.result = PROVIDER_THROTTLED;
         outcome.error_class = PROVIDER_TRANSIENT;
         outcome.reason = TH_STR("rate_limited");
         break;
     case HTTP_OUTCOME_REJECTED:
-        TH_TRY(read_error_code(reply, &code));
+        code = error_code_of(reply);
         explain_rejection(reply->status, code, &outcome);
         break;
     }
@@ -169,7 +158,6 @@ static enum provider_lookup_result lookup_result(const struct http_reply *reply)
 enum th_code twilio_lookup_parse(enum provider_channel channel, const struct http_reply *reply,
                                  struct th_arena *arena, struct provider_lookup *out_lookup)
 {
-    TH_AUTO(th_json) struct json_t *document = NULL;
     struct provider_lookup lookup = {
         .result = lookup_result(reply),
         .retry_after_us = retry_after_us(reply),
@@ -179,10 +167,7 @@ enum th_code twilio_lookup_parse(enum provider_channel channel, const struct htt
         lookup.reports = th_arena_array(arena, 1, sizeof *lookup.reports);
         if (!lookup.reports)
             return TH_NOMEM;
-        TH_TRY(read_json(reply, &document));
-        enum th_code code = TH_MALFORMED;
-        if (document)
-            code = twilio_record_read(channel, th_json_root(document), arena, lookup.reports);
+        enum th_code code = twilio_record_read(channel, reply->body, arena, lookup.reports);
         if (code == TH_NOMEM)
             return code;
         if (code == TH_OK) {
@@ -196,20 +181,20 @@ enum th_code twilio_lookup_parse(enum provider_channel channel, const struct htt
 
 /* Those of list that match; the others, and what cannot be read, prove nothing and are left out.
  * Errors: TH_NOMEM */
-static enum th_code pick(const struct provider_search *search, struct th_json list,
+static enum th_code pick(const struct provider_search *search, struct th_str list,
                          struct th_arena *arena, struct provider_lookup *lookup)
 {
-    size_t n;
+    struct th_str item;
+    size_t at = 0;
+    bool does_match;
 
-    if (th_json_array(list, 0, TH_JSON_VALUES_MAX, &n, NULL) != TH_OK)
-        return TH_OK;
     lookup->result = PROVIDER_ABSENT;
     lookup->reports = th_arena_array(arena, PROVIDER_FOUND_MAX, sizeof *lookup->reports);
     if (!lookup->reports)
         return TH_NOMEM;
-    for (size_t i = 0; i < n && lookup->n_reports < PROVIDER_FOUND_MAX; i++) {
-        struct th_json item = th_json_item(list, i);
-        if (!twilio_record_matches(search, item))
+    while (lookup->n_reports < PROVIDER_FOUND_MAX && th_json_scan_item(list, &at, &item)) {
+        TH_TRY(twilio_record_matches(search, item, arena, &does_match));
+        if (!does_match)
             continue;
         enum th_code code =
             twilio_record_read(search->channel, item, arena, &lookup->reports[lookup->n_reports]);
@@ -222,58 +207,86 @@ static enum th_code pick(const struct provider_search *search, struct th_json li
     return TH_OK;
 }
 
+static const char *list_name(enum provider_channel channel)
+{
+    return channel == PROVIDER_CALL ? "calls" : "messages";
+}
+
+static bool is_list(struct th_str raw)
+{
+    return raw.n && raw.p[0] == '[';
+}
+
 enum th_code twilio_search_parse(const struct provider_search *search,
                                  const struct http_reply *reply, struct th_arena *arena,
                                  struct provider_lookup *out_lookup)
 {
-    TH_AUTO(th_json) struct json_t *document = NULL;
+    struct th_json_member list = {.name = list_name(search->channel)};
     struct provider_lookup lookup = {
         .result = lookup_result(reply),
         .retry_after_us = retry_after_us(reply),
     };
 
-    if (http_outcome(reply, false) == HTTP_OUTCOME_SUCCESS) {
-        TH_TRY(read_json(reply, &document));
-        const char *list = search->channel == PROVIDER_CALL ? "calls" : "messages";
-        if (document)
-            TH_TRY(pick(search, th_json_at(th_json_root(document), list), arena, &lookup));
-    }
+    if (http_outcome(reply, false) == HTTP_OUTCOME_SUCCESS &&
+        th_json_scan(reply->body, &list, 1) == TH_OK && is_list(list.raw))
+        TH_TRY(pick(search, list.raw, arena, &lookup));
     *out_lookup = lookup;
     return TH_OK;
 }
 
-/* A word of the provider's for a human to read, if it is one. */
-static struct th_str word_of(struct th_json root, const char *name)
+/* A word of the provider's for a human to read, if it is one.
+ * Errors: TH_NOMEM */
+static enum th_code word_of(struct th_json_member member, struct th_arena *arena,
+                            struct th_str *out_word)
 {
-    struct th_str word = twilio_text(root, name);
-
-    if (word.n > 32)
-        return TH_STR("");
-    for (size_t i = 0; i < word.n; i++) {
-        if (word.p[i] <= ' ' || word.p[i] > '~')
-            return TH_STR("");
-    }
-    return word;
+    TH_TRY(twilio_text(member, arena, out_word));
+    if (out_word->n > 32)
+        *out_word = TH_STR("");
+    for (size_t i = 0; i < out_word->n; i++)
+        if (out_word->p[i] <= ' ' || out_word->p[i] > '~')
+            *out_word = TH_STR("");
+    return TH_OK;
 }
 
-static struct th_str describe_success(unsigned round, struct th_json root, struct th_arena *arena,
-                                      bool *is_healthy)
+static struct th_str describe_balance(struct th_str balance, struct th_str currency,
+                                      struct th_arena *arena, bool *is_healthy)
 {
-    if (round == 0) {
-        struct th_str balance = word_of(root, "balance");
-        bool is_charged = balance.n && balance.p[0] != '-';
-        *is_healthy = is_charged;
-        if (!balance.n)
-            return TH_STR("the account answered something that cannot be read");
-        return th_arena_printf(arena, "credentials accepted, balance %.*s %.*s%s", TH_ARG(balance),
-                               TH_ARG(word_of(root, "currency")),
-                               is_charged ? "" : ": nothing left");
-    }
-    struct th_str status = word_of(root, "status");
+    bool is_charged = balance.n && balance.p[0] != '-';
+
+    *is_healthy = is_charged;
+    if (!balance.n)
+        return TH_STR("the account answered something that cannot be read");
+    return th_arena_printf(arena, "credentials accepted, balance %.*s %.*s%s", TH_ARG(balance),
+                           TH_ARG(currency), is_charged ? "" : ": nothing left");
+}
+
+static struct th_str describe_state(struct th_str status, struct th_arena *arena, bool *is_healthy)
+{
     *is_healthy = th_str_eq(status, TH_STR("active"));
     if (!status.n)
         return TH_STR("the account answered something that cannot be read");
     return th_arena_printf(arena, "credentials accepted, the account is %.*s", TH_ARG(status));
+}
+
+/* Errors: TH_NOMEM, also as a sentence whose p is NULL */
+static enum th_code describe_success(unsigned round, struct th_str body, struct th_arena *arena,
+                                     struct provider_check *check)
+{
+    enum { BALANCE, CURRENCY, STATUS, MEMBERS };
+    struct th_json_member members[MEMBERS] = {
+        {.name = "balance"}, {.name = "currency"}, {.name = "status"}};
+    struct th_str words[MEMBERS];
+
+    if (th_json_scan(body, members, MEMBERS) != TH_OK) {
+        check->sentence = TH_STR("the provider answered something that is no JSON");
+        return TH_OK;
+    }
+    for (size_t i = 0; i < MEMBERS; i++)
+        TH_TRY(word_of(members[i], arena, &words[i]));
+    check->sentence =
+        round == 0 ? describe_balance(words[BALANCE], words[CURRENCY], arena, &check->is_healthy)
+                   : describe_state(words[STATUS], arena, &check->is_healthy);
+    return TH_OK;
 }
 
 static struct th_str describe_failure(const struct http_reply *reply, struct th_arena *arena)
@@ -289,14 +302,10 @@ static struct th_str describe_failure(const struct http_reply *reply, struct th_
 enum th_code twilio_check_parse(unsigned round, const struct http_reply *reply,
                                 struct th_arena *arena, struct provider_check *out_check)
 {
-    TH_AUTO(th_json) struct json_t *document = NULL;
     struct provider_check check = {.is_healthy = false};
 
     if (http_outcome(reply, false) == HTTP_OUTCOME_SUCCESS) {
-        TH_TRY(read_json(reply, &document));
-        check.sentence =
-            document ? describe_success(round, th_json_root(document), arena, &check.is_healthy)
-                     : TH_STR("the provider answered something that is no JSON");
+        TH_TRY(describe_success(round, reply->body, arena, &check));
     } else {
         check.sentence = describe_failure(reply, arena);
         /* A sub-account has no balance of its own. */
