@@ -251,6 +251,8 @@ static enum th_code planned(struct retry *retry, struct send *s, const struct se
 static enum th_code scheduled(struct retry *retry, struct send *s, const struct retry_scheduled *ev)
 {
     s->lane_next = ev->next_lane;
+    if (th_str_eq(ev->reason, DOUBT_REASON))
+        s->is_possible_duplicate = true;
     return move(retry, s, SEND_WAITING, ev->due_at_us);
 }
 

@@ -21,6 +21,13 @@ static int64_t backoff_us(const struct turn *turn, const struct send *s, int64_t
     return retry_after_us > wait ? retry_after_us : wait;
 }
 
+/* No attempt will follow. What the last one came to stands, if that is a doubt. */
+static enum th_code give_up(struct turn *turn, const struct send *s, const char *why,
+                            struct th_str reason)
+{
+    return turn_end_str(turn, s->id, th_str_eq(reason, DOUBT_REASON) ? reason : th_str(why), false);
+}
+
 static enum th_code schedule(struct turn *turn, const struct send *s, int64_t wait_us, int32_t lane,
                              struct th_str reason)
 {
@@ -36,7 +43,7 @@ static enum th_code schedule(struct turn *turn, const struct send *s, int64_t wa
     };
 
     if (control_is_over(group_of(turn, s)))
-        return turn_end(turn, s->id, "cancelled", false);
+        return give_up(turn, s, "cancelled", reason);
     return turn_say(turn, s->id, tenant, &event);
 }
 
@@ -51,7 +58,7 @@ static enum th_code fail_over(struct turn *turn, const struct send *s, int64_t r
         return schedule(turn, s, 0, lane, reason);
     if (may_come_back && s->lane_tries < turn->retry->config.tries_per_lane)
         return schedule(turn, s, backoff_us(turn, s, retry_after_us), s->lane, reason);
-    return turn_end(turn, s->id, "exhausted", false);
+    return give_up(turn, s, "exhausted", reason);
 }
 
 static enum th_code try_again(struct turn *turn, const struct send *s, int64_t retry_after_us,
@@ -82,7 +89,7 @@ static enum th_code reconsider(struct turn *turn, const struct send *s, enum err
     }
     TH_TRY(plan_attempts_max(turn, s, &max));
     if (s->tries >= max)
-        return turn_end(turn, s->id, "exhausted", false);
+        return give_up(turn, s, "exhausted", reason);
     if (class == ERROR_CLASS_ACCOUNT)
         return fail_over(turn, s, retry_after_us, reason, true);
     return try_again(turn, s, retry_after_us, reason);
@@ -192,8 +199,8 @@ static enum th_code in_doubt(struct turn *turn, const struct send *s)
 
     TH_TRY(allows_duplicate(turn, s, &may_repeat));
     if (may_repeat && !s->is_taken)
-        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, TH_STR("in_doubt"));
-    return turn_end(turn, s->id, "in_doubt", false);
+        return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, DOUBT_REASON);
+    return turn_end_str(turn, s->id, DOUBT_REASON, false);
 }
 
 /* --- events of send.outcomes

@@ -241,8 +241,7 @@ static enum th_code say_planned(struct turn *turn, const struct send *s, const s
                             .table_entry = choice.table_entry,
                             .send_by_us = s->send_by_us,
                             .decided_on = reference_versions(turn->retry->env.reference),
-                            .possible_duplicate =
-                                s->is_possible_duplicate || s->stand == SEND_UNKNOWN},
+                            .possible_duplicate = s->is_possible_duplicate},
     };
 
     if (!candidates)

@@ -27,16 +27,20 @@ struct send {
     int32_t lane;          /* of the last attempt */
     int32_t lane_next;     /* chosen for the next one; 0: none */
     int32_t lanes_tried[SEND_LANES_MAX];
-    uint8_t lane_tries; /* attempts at lane that may have reached it */
-    uint8_t tries;      /* over all lanes */
-    uint8_t stand;      /* enum send_stand */
-    uint8_t channel;    /* enum channel */
-    bool is_possible_duplicate;
-    bool is_taken; /* unknown, though the provider said yes: never to be repeated */
+    uint8_t lane_tries;         /* attempts at lane that may have reached it */
+    uint8_t tries;              /* over all lanes */
+    uint8_t stand;              /* enum send_stand */
+    uint8_t channel;            /* enum channel */
+    bool is_possible_duplicate; /* an earlier attempt stayed in doubt, and may have called */
+    bool is_taken;              /* unknown, though the provider said yes: never to be repeated */
 };
 
 /* The reason of SendNoted unknown that says so; it stays for ever. */
 #define TAKEN_REASON TH_STR("accepted_without_id")
+
+/* The reason of RetryScheduled that says that the attempt before stayed in doubt, and of SendEnded
+ * where nobody can tell whether anybody was called. */
+#define DOUBT_REASON TH_STR("in_doubt")
 
 /* A campaign, or the API sends of a tenant. */
 struct group {

@@ -214,15 +214,17 @@ static struct th_str tenant_of(const struct turn *turn, const struct send *s)
     return blob_str(group_of(turn, s)->tenant);
 }
 
+/* Whoever may have been called by an earlier attempt is listed as that, whatever ends the send. */
 enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason, bool is_reached)
 {
     const struct send *s = send_of(turn, id);
+    bool is_doubtful = s->is_possible_duplicate && !is_reached;
     struct event event = {
         .type = EVENT_SEND_ENDED,
         .as.send_ended = {.meta = core_meta(turn->out, tenant_of(turn, s)),
                           .send = id,
                           .n = s->n,
-                          .reason = reason,
+                          .reason = is_doubtful ? DOUBT_REASON : reason,
                           .is_reached = is_reached},
     };
     return turn_say(turn, id, tenant_of(turn, s), &event);
@@ -235,7 +237,8 @@ enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason, bo
 
 enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reason)
 {
-    struct th_str tenant = tenant_of(turn, send_of(turn, id));
+    const struct send *s = send_of(turn, id);
+    struct th_str tenant = tenant_of(turn, s);
     struct event event = {
         .type = EVENT_SEND_SUPPRESSED,
         .as.send_suppressed = {.meta = core_meta(turn->out, tenant),
@@ -243,6 +246,9 @@ enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reaso
                                .reason = th_str(reason),
                                .decided_on = reference_versions(turn->retry->env.reference)},
     };
+
+    if (s->is_possible_duplicate)
+        return turn_end_str(turn, id, DOUBT_REASON, false);
     return turn_say(turn, id, tenant, &event);
 }
 

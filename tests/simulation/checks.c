@@ -218,6 +218,11 @@ static void planned(struct world *world, const struct send_planned *ev)
 
     if (ev->n != send->n + 1)
         world_fail(world, "attempt %d is planned after attempt %d", ev->n, send->n);
+    bool is_again = false; /* with an earlier attempt that may have called */
+    for (int32_t n = 1; n < ev->n; n++)
+        is_again = is_again || attempt_of(world, send, n)->is_in_doubt;
+    if (is_again != ev->possible_duplicate)
+        world_fail(world, "attempt %d does not say whether it may be a duplicate", ev->n);
     send->n = ev->n;
     attempt_of(world, send, ev->n)->is_planned = true;
     world->checks->counts[SIM_PLANNED]++;

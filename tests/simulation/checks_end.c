@@ -40,8 +40,6 @@ static void check_send_end(struct world *world, const struct send_fact *send)
                        send->ordinal, send->campaign);
         return;
     }
-    if (last && send->attempts[last->attempt.n - 1].is_in_doubt)
-        return; /* and may be repeated */
     if (last && !(last->is_negative && last->is_told))
         world_fail(world, "recipient %d of campaign %d ended '%s'; the ledger has attempt %d",
                    send->ordinal, send->campaign, send->reason, last->attempt.n);

@@ -486,6 +486,37 @@ static void test_accepted_without_an_id(void **unused)
     }
 }
 
+static void test_in_doubt_called_again_and_cancelled(void **unused)
+{
+    struct sim_options options;
+    struct sim_certificate certificate;
+    struct cast cast;
+    int64_t in_doubt = 0;
+
+    (void)unused;
+    print_message("  at least once: who was in doubt is called again, or cancelled before that; "
+                  "nobody who may have been called is reported as unreached\n");
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        sim_options_quiet(seed, 40, &options);
+        options.campaigns[0].is_at_least_once = true;
+        options.campaigns[0].attempts_max = 2;
+        options.callback_window_us = 1 * SECOND;
+        options.odds.callback_lost = 1000;
+        options.odds.dropped_before = 250;
+        options.odds.dropped_after = 250;
+        struct world *world = begin(&options, &cast);
+        world->has_faults = true;
+        wait_for(world, has_started, 10 + 5 * (int64_t)seed, "attempts are started");
+        if (seed % 2)
+            world_command(world, 0, SIM_CANCEL);
+        world_run_for(world, 20 * SECOND);
+        checks_certificate(world, 0, &certificate);
+        in_doubt += certificate.in_doubt;
+        end(world);
+    }
+    assert_true(in_doubt > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_cancel_overtakes_a_result),
         cmocka_unit_test(test_last_rows_are_duplicates),
         cmocka_unit_test(test_accepted_without_an_id),
+        cmocka_unit_test(test_in_doubt_called_again_and_cancelled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
