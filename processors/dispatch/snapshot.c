@@ -1,7 +1,7 @@
 #include "common/eventlog/saved.h"
 #include "processors/dispatch/state.h"
 
-enum { KIND_ATTEMPT = 1, KIND_CONTROL = 2, KIND_RECENT = 3 };
+enum { KIND_ATTEMPT = 1, KIND_CONTROL = 2 };
 
 struct saving {
     const struct dispatch *d;
@@ -20,7 +20,6 @@ static enum th_code save_attempt(void *arg, const void *entry)
     saved_add_struct(saving->out, a, sizeof *a);
     saved_add(saving->out, blob_str(a->tenant));
     saved_add(saving->out, blob_str(a->provider_id));
-    saved_add(saving->out, blob_str(a->party));
     return th_buf_status(saving->out);
 }
 
@@ -31,16 +30,6 @@ static enum th_code save_control(void *arg, const void *entry)
     saved_add_kind(saving->out, KIND_CONTROL);
     saved_add_struct(saving->out, entry, sizeof(struct control));
     return th_buf_status(saving->out);
-}
-
-static enum th_code save_recent(const struct recent *recent, struct th_buf *out)
-{
-    TH_AUTO(th_buf) struct th_buf bytes = {0};
-
-    TH_TRY(recent_save(recent, &bytes));
-    saved_add_kind(out, KIND_RECENT);
-    saved_add(out, th_buf_str(&bytes));
-    return th_buf_status(out);
 }
 
 /* What was applied of a control lies in the slot's first partition, as its events do. */
@@ -55,7 +44,7 @@ enum th_code dispatch_save(const void *core, int part, int piece, struct th_buf 
         if (part == d->env.slot)
             TH_TRY(table_each_durable(d->controls, i, save_control, &saving));
     }
-    return d->recents[part] ? save_recent(d->recents[part], out) : th_buf_status(out);
+    return th_buf_status(out);
 }
 
 static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)
@@ -63,14 +52,12 @@ static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)
     struct attempt a;
     struct th_str tenant;
     struct th_str provider_id;
-    struct th_str party;
 
     if (!saved_take_struct(bytes, &a, sizeof a) || !saved_take(bytes, &tenant) ||
-        !saved_take(bytes, &provider_id) || !saved_take(bytes, &party) ||
-        a.stand > ATTEMPT_ACCEPTED || !saved_is_bool(&a.has_campaign) ||
-        !saved_is_bool(&a.is_final))
+        !saved_take(bytes, &provider_id) || a.stand > ATTEMPT_ACCEPTED ||
+        !saved_is_bool(&a.has_campaign) || !saved_is_bool(&a.is_final))
         return TH_CORRUPT;
-    return dispatch_restore(d, &a, tenant, provider_id, party);
+    return dispatch_restore(d, &a, tenant, provider_id);
 }
 
 static enum th_code load_control(struct dispatch *d, struct th_str *bytes)
@@ -85,37 +72,16 @@ static enum th_code load_control(struct dispatch *d, struct th_str *bytes)
     return TH_OK;
 }
 
-static enum th_code load_recent(struct dispatch *d, int part, struct th_str *bytes)
-{
-    struct th_str recent;
-
-    if (!saved_take(bytes, &recent))
-        return TH_CORRUPT;
-    if (!d->recents[part])
-        d->recents[part] = recent_new();
-    return d->recents[part] ? recent_load(d->recents[part], recent) : TH_NOMEM;
-}
-
-static enum th_code load_one(struct dispatch *d, int part, char kind, struct th_str *bytes)
-{
-    switch (kind) {
-    case KIND_ATTEMPT:
-        return load_attempt(d, bytes);
-    case KIND_CONTROL:
-        return load_control(d, bytes);
-    case KIND_RECENT:
-        return load_recent(d, part, bytes);
-    default:
-        return TH_CORRUPT;
-    }
-}
-
 enum th_code dispatch_load(void *core, int part, int piece, struct th_str bytes)
 {
     char kind;
 
+    (void)part;
     (void)piece;
-    while (saved_take_kind(&bytes, &kind))
-        TH_TRY(load_one(core, part, kind, &bytes));
+    while (saved_take_kind(&bytes, &kind)) {
+        if (kind != KIND_ATTEMPT && kind != KIND_CONTROL)
+            return TH_CORRUPT;
+        TH_TRY(kind == KIND_ATTEMPT ? load_attempt(core, &bytes) : load_control(core, &bytes));
+    }
     return TH_OK;
 }

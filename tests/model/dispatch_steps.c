@@ -119,84 +119,90 @@ static void plan_steps(const struct expansion *x, unsigned host)
     }
 }
 
+/* A repeat under the key that the provider knows; its permit is not that of the start. */
+static bool is_repeat(const struct expansion *x, const struct attempt *attempt)
+{
+    return x->scenario->reconciliation == BY_KEY && attempt->state == RESULT_UNKNOWN;
+}
+
 /* The last look before the request leaves. A frozen process looks at what it last knew, which said
- * yes; only its own clock stops it. */
-static void look(const struct expansion *x, unsigned s, unsigned n)
+ * yes; only its own clock stops it. A repeat needs no entry: its attempt is listed as unknown. */
+static void look(const struct expansion *x, unsigned s, unsigned n, unsigned h)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
-    struct host host = w.hosts[attempt->host];
-    bool is_owner = host.life == OWNER;
+    bool is_again = is_repeat(x, attempt);
+    bool is_owner = w.hosts[h].life == OWNER;
+    bool is_blind = mutated(x, is_again ? REPEAT_WITHOUT_LOOK : SKIP_LAST_LOOK);
     unsigned unwritten = (unsigned)(w.journals_silent | w.journals_lost);
 
-    if (is_owner && is_forbidden(&w, s) && !mutated(x, SKIP_LAST_LOOK)) {
-        attempt->hand = NEVER_SENT;
+    if (is_owner && is_forbidden(&w, s) && !is_blind) {
+        attempt->hand[h] = NEVER_SENT;
     } else {
         if (is_owner && is_paused_here(&w))
             w.flaw = SENT_AFTER_PAUSE;
-        attempt->hand = AT_THE_DOOR;
+        attempt->hand[h] = AT_THE_DOOR;
         if (mutated(x, SEND_BEFORE_JOURNAL))
-            attempt->is_on_wire = 1;
-        else
+            attempt->on_wire++;
+        else if (!is_again)
             attempt->is_journalled = !(unwritten >> attempt->session & 1U);
     }
-    emit(x, step_on(DO_LOOK, PROGRESS, s, n, attempt->host), &w);
+    emit(x, step_on(DO_LOOK, PROGRESS, s, n, h), &w);
 }
 
-static void pass_window(const struct expansion *x, unsigned s, unsigned n)
+static void pass_window(const struct expansion *x, unsigned s, unsigned n, unsigned h)
 {
     struct world w = *x->before;
-    struct attempt *attempt = attempt_of(&w, s, n);
 
     if (!use_up(&w, WINDOW))
         return;
-    attempt->hand = NEVER_SENT;
-    emit(x, step_on(DO_WINDOW_PASSES, FAULT, s, n, attempt->host), &w);
+    attempt_of(&w, s, n)->hand[h] = NEVER_SENT;
+    emit(x, step_on(DO_WINDOW_PASSES, FAULT, s, n, h), &w);
 }
 
 /* The entry was not written: this request is refused, and the file removed before another leaves,
  * for silence about that one would be believed. */
-static void fail_journal(const struct expansion *x, unsigned s, unsigned n)
+static void fail_journal(const struct expansion *x, unsigned s, unsigned n, unsigned h)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
     uint8_t bit = (uint8_t)(1U << attempt->session);
 
-    if (!use_up(&w, JOURNAL_FULL))
+    if (is_repeat(x, attempt) || !use_up(&w, JOURNAL_FULL))
         return;
-    attempt->hand = NEVER_SENT;
+    attempt->hand[h] = NEVER_SENT;
     if (mutated(x, JOURNAL_GOES_SILENT))
         w.journals_silent |= bit;
     else
         w.journals_lost |= bit;
-    emit(x, step_on(DO_JOURNAL_FAILS, FAULT, s, n, attempt->host), &w);
+    emit(x, step_on(DO_JOURNAL_FAILS, FAULT, s, n, h), &w);
 }
 
-static void write_first_byte(const struct expansion *x, unsigned s, unsigned n)
+static void write_first_byte(const struct expansion *x, unsigned s, unsigned n, unsigned h)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
 
-    attempt->hand = IN_FLIGHT;
+    attempt->hand[h] = IN_FLIGHT;
     if (mutated(x, SEND_BEFORE_JOURNAL))
         attempt->is_journalled = 1;
     else
-        attempt->is_on_wire = 1;
-    emit(x, step_on(DO_FIRST_BYTE, PROGRESS, s, n, attempt->host), &w);
+        attempt->on_wire++;
+    emit(x, step_on(DO_FIRST_BYTE, PROGRESS, s, n, h), &w);
 }
 
 /* Whoever holds a permit in memory uses it, owner or not. */
-static void send_steps(const struct expansion *x, unsigned s, unsigned n)
+static void send_steps(const struct expansion *x, unsigned s, unsigned n, unsigned h)
 {
     struct world w = *x->before;
     const struct attempt *attempt = attempt_of(&w, s, n);
 
-    if (attempt->hand == PERMIT && w.hosts[attempt->host].life != LIMBO) {
-        look(x, s, n);
-        pass_window(x, s, n);
-        fail_journal(x, s, n);
-    } else if (attempt->hand == AT_THE_DOOR) {
-        write_first_byte(x, s, n);
+    if (attempt->hand[h] == PERMIT && w.hosts[h].life != LIMBO) {
+        look(x, s, n, h);
+        pass_window(x, s, n, h);
+        fail_journal(x, s, n, h);
+    } else if (attempt->hand[h] == AT_THE_DOOR) {
+        write_first_byte(x, s, n, h);
     }
 }
 
@@ -212,10 +218,18 @@ static void close_as(struct world *w, unsigned s, unsigned n, enum attempt_state
     push_outcome(w, s, n, outcome);
 }
 
+/* A repeat that did not leave, or was not answered, tells nothing about the request before it. */
+static bool tells_nothing(const struct expansion *x, const struct attempt *attempt, enum hand hand)
+{
+    return is_repeat(x, attempt) && (hand == NEVER_SENT || hand == GOT_TIMEOUT) &&
+           !mutated(x, CLOSE_UNSENT_REPEAT);
+}
+
 static void commit_result(const struct expansion *x, unsigned host, unsigned s, unsigned n)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
+    enum hand hand = (enum hand)attempt->hand[host];
     struct deed deed = {.action = DO_RESULT,
                         .kind = PROGRESS,
                         .host = host,
@@ -224,7 +238,12 @@ static void commit_result(const struct expansion *x, unsigned host, unsigned s, 
                         .pending = PENDING_RESULT,
                         .settles = true};
 
-    switch ((enum hand)attempt->hand) {
+    if (tells_nothing(x, attempt, hand)) {
+        attempt->hand[host] = NOTHING;
+        emit(x, step_on(DO_PUT_AWAY, PROGRESS, s, n, host), &w);
+        return;
+    }
+    switch (hand) {
     case NEVER_SENT:
         if (is_open(attempt))
             close_as(&w, s, n, CLOSED, OUTCOME_NOT_SENT);
@@ -276,8 +295,8 @@ static void resolve(const struct expansion *x, unsigned host, unsigned s, unsign
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
-    bool is_in_hand = attempt->hand != NOTHING && attempt->host == host &&
-                      !(attempt->hand == PERMIT && mutated(x, PERMIT_SURVIVES));
+    bool is_in_hand = attempt->hand[host] != NOTHING &&
+                      !(attempt->hand[host] == PERMIT && mutated(x, PERMIT_SURVIVES));
 
     if (attempt->state != STARTED || attempt->session == w.hosts[host].session || is_in_hand)
         return;
@@ -303,10 +322,9 @@ static void resend(const struct expansion *x, unsigned host, unsigned s, unsigne
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
 
-    if (!mutated(x, RESEND_STARTED) || attempt->state != STARTED || attempt->hand != NOTHING)
+    if (!mutated(x, RESEND_STARTED) || attempt->state != STARTED || attempt->hand[host] != NOTHING)
         return;
-    attempt->hand = PERMIT;
-    attempt->host = (uint8_t)host;
+    attempt->hand[host] = PERMIT;
     emit(x, step_on(DO_RESEND, PROGRESS, s, n, host), &w);
 }
 
@@ -339,8 +357,14 @@ static void read_callback(const struct expansion *x, unsigned host, unsigned s, 
 /* Quarantine and call time-out are long over: no process may still send, our own call has ended. */
 static bool may_still_send(const struct attempt *attempt, unsigned host)
 {
-    return attempt->hand == PERMIT || attempt->hand == AT_THE_DOOR ||
-           (attempt->hand != NOTHING && attempt->host == host);
+    return may_leave(attempt) || attempt->hand[host] != NOTHING;
+}
+
+/* Class I: it may be repeated, or must one day be given up. */
+static bool must_not_repeat(const struct world *w, unsigned s, const struct attempt *attempt)
+{
+    return attempt->is_key_dead || sees_cancel(w, &w->dispatch) ||
+           (s == 0 && w->dispatch.opt_out_seen);
 }
 
 static void end_window(const struct expansion *x, unsigned host, unsigned s, unsigned n)
@@ -349,7 +373,8 @@ static void end_window(const struct expansion *x, unsigned host, unsigned s, uns
     struct attempt *attempt = attempt_of(&w, s, n);
 
     if (x->scenario->reconciliation == BY_LOOKUP || attempt->state != RESULT_UNKNOWN ||
-        may_still_send(attempt, host))
+        (may_still_send(attempt, host) && !mutated(x, SHORT_QUARANTINE)) ||
+        (is_repeat(x, attempt) && !must_not_repeat(&w, s, attempt)))
         return;
     close_as(&w, s, n, NOT_RESOLVED, OUTCOME_IN_DOUBT);
     commit(
@@ -363,10 +388,10 @@ static void look_up(const struct expansion *x, unsigned host, unsigned s, unsign
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
-    bool may_arrive = may_still_send(attempt, host) || attempt->is_on_wire;
+    bool may_arrive = may_still_send(attempt, host) || attempt->on_wire;
 
     if (x->scenario->reconciliation != BY_LOOKUP || attempt->state != RESULT_UNKNOWN ||
-        (may_arrive && !mutated(x, LOOK_UP_TOO_EARLY)))
+        (may_arrive && !mutated(x, SHORT_QUARANTINE)))
         return;
     if (attempt->is_executed)
         close_as(&w, s, n, RESULT_ACCEPTED, OUTCOME_ACCEPTED);
@@ -377,23 +402,39 @@ static void look_up(const struct expansion *x, unsigned host, unsigned s, unsign
            &w);
 }
 
-static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
+/* Class I. The same request under the same key, when the one before can no longer arrive: what it
+ * told would else be about one of two. It is a request like others, and the last look holds. */
+static void repeat(const struct expansion *x, unsigned host, unsigned s, unsigned n)
 {
     struct world w = *x->before;
-    const struct attempt *attempt = attempt_of(&w, s, n);
-    unsigned host = owner_of(&w);
+    struct attempt *attempt = attempt_of(&w, s, n);
+    bool may_arrive = may_still_send(attempt, host) || attempt->on_wire;
 
-    send_steps(x, s, n);
+    if (!is_repeat(x, attempt) || attempt->hand[host] != NOTHING ||
+        attempt->on_wire == COPIES_MAX || (may_arrive && !mutated(x, SHORT_QUARANTINE)) ||
+        (attempt->is_key_dead && !mutated(x, FORGET_KEYS_AGE)) ||
+        (is_forbidden(&w, s) && !mutated(x, REPEAT_WITHOUT_LOOK)))
+        return;
+    attempt->hand[host] = PERMIT;
+    emit(x, step_on(DO_REPEAT, PROGRESS, s, n, host), &w);
+}
+
+static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
+{
+    unsigned host = owner_of(x->before);
+
+    for (unsigned h = 0; h < HOSTS; h++)
+        send_steps(x, s, n, h);
     if (host == NOBODY)
         return;
-    if (attempt->host == host)
-        commit_result(x, host, s, n);
+    commit_result(x, host, s, n);
     resolve(x, host, s, n);
     resend(x, host, s, n);
     read_callback(x, host, s, n, false);
     read_callback(x, host, s, n, true);
     end_window(x, host, s, n);
     look_up(x, host, s, n);
+    repeat(x, host, s, n);
 }
 
 static void apply_control(const struct expansion *x, unsigned host)

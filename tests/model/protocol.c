@@ -107,7 +107,7 @@ void push_progress(struct world *w, struct progress record)
 static bool is_over(const struct attempt *attempt)
 {
     return attempt->state != STARTED && attempt->state != RESULT_UNKNOWN &&
-           attempt->hand == NOTHING && !attempt->is_on_wire &&
+           attempt->hand[0] == NOTHING && attempt->hand[1] == NOTHING && !attempt->on_wire &&
            (attempt->callback == NO_CALLBACK || attempt->callback == CALLBACK_LOST);
 }
 
@@ -161,9 +161,10 @@ struct progress pop_progress(struct world *w)
 /* What nobody will look at again is zero, so that worlds with one future are one state. */
 static void normalise_attempt(struct attempt *attempt, bool is_latest)
 {
-    if (attempt->hand != NOTHING)
+    if (attempt->hand[0] != NOTHING || attempt->hand[1] != NOTHING)
         return;
-    attempt->host = 0;
+    if (attempt->state != RESULT_UNKNOWN)
+        attempt->is_key_dead = 0;
     if (attempt->state != STARTED)
         attempt->session = attempt->is_journalled = 0;
     if (!is_latest && attempt->state == CLOSED && !attempt->is_executed && is_over(attempt))
@@ -181,9 +182,11 @@ static bool has_lost_slot(const struct expansion *x, const struct host *host)
 static void normalise_hand(const struct expansion *x, const struct world *w,
                            struct attempt *attempt)
 {
-    if (has_lost_slot(x, &w->hosts[attempt->host]) && attempt->hand != PERMIT &&
-        attempt->hand != AT_THE_DOOR)
-        attempt->hand = NOTHING;
+    for (unsigned h = 0; h < HOSTS; h++) {
+        if (has_lost_slot(x, &w->hosts[h]) && attempt->hand[h] != PERMIT &&
+            attempt->hand[h] != AT_THE_DOOR)
+            attempt->hand[h] = NOTHING;
+    }
 }
 
 static uint8_t moved_bit(unsigned mask, unsigned from, unsigned to)
@@ -274,8 +277,7 @@ static void next(const void *context, const void *state, struct explore_sink *si
 
 static const char *broken_attempt(const struct attempt *attempt)
 {
-    bool may_be_executed = attempt->is_executed || attempt->is_on_wire || attempt->hand == PERMIT ||
-                           attempt->hand == AT_THE_DOOR;
+    bool may_be_executed = attempt->is_executed || attempt->on_wire || may_leave(attempt);
 
     if (attempt->state == CLOSED && may_be_executed)
         return "an attempt counts as not executed that was, or still can be";
@@ -379,8 +381,9 @@ static const char *broken(const void *context, const void *state)
     const char *says = NULL;
 
     for (unsigned s = 0; s < scenario->sends; s++) {
-        if (w->sends[s].calls > 1)
-            return "a recipient is called twice";
+        if (w->sends[s].calls > 1 + w->sends[s].doubts)
+            return scenario->is_at_least_once ? "a recipient is called again without a doubt"
+                                              : "a recipient is called twice";
     }
     if (scenario->watches_calls_only)
         return NULL;
@@ -396,12 +399,25 @@ static const char *broken(const void *context, const void *state)
 
 /* --- what must stay within reach ------------------------------------------------------------- */
 
-/* In doubt is the word only for what no callback has told of. */
-static bool is_doubt_justified(const struct send *send)
+/* In doubt is the word only for what cannot be found out: in class C for what no callback told of;
+ * in class I for what must not be repeated any more; in class L for nobody. */
+static bool is_doubt_justified(const struct scenario *scenario, const struct world *w,
+                               const struct send *send)
 {
     const struct attempt *attempt = &send->tries_kept[send->n % TRIES_KEPT];
 
-    return attempt->callback == CALLBACK_LOST || !attempt->is_executed;
+    switch (scenario->reconciliation) {
+    case BY_CALLBACK:
+        return send->doubts || attempt->callback == CALLBACK_LOST || !attempt->is_executed;
+    case BY_LOOKUP:
+        return false;
+    case BY_NOTHING:
+        return true;
+    case BY_KEY:
+        return w->left[KEY_DIES] < scenario->times[KEY_DIES] || w->is_opted_out ||
+               w->control[w->control_version] == IS_CANCELLED;
+    }
+    return false;
 }
 
 static bool is_settled_world(const void *context, const void *state)
@@ -416,8 +432,7 @@ static bool is_settled_world(const void *context, const void *state)
             if (!is_over(&send->tries_kept[k]))
                 return false;
         }
-        if (send->standing == IN_DOUBT && scenario->reconciliation == BY_CALLBACK &&
-            !is_doubt_justified(send))
+        if (send->standing == IN_DOUBT && !is_doubt_justified(scenario, w, send))
             return false;
     }
     return is_final(w) && is_all_settled(scenario, w) && !is_anything_afoot(w) &&

@@ -17,16 +17,18 @@
 
 #include "tests/model/explore.h"
 
-#define SENDS_MAX    3 /* recipients; of a campaign each has one send */
-#define TRIES_KEPT   4 /* latest attempts of a send that are told apart; older ones must be over */
-#define PLANS_MAX    6 /* span from the cursor of dispatch.requests to its end */
-#define REQUESTS_MAX 6
-#define OUTCOMES_MAX 9
-#define PROGRESS_MAX 10
-#define HOSTS        2 /* processes that compete for dispatch's slot */
-#define SESSIONS_MAX 7
-#define VERSIONS_MAX 7 /* of a campaign's control */
-#define NOBODY       UINT8_MAX
+#define SENDS_MAX     3 /* recipients; of a campaign each has one send */
+#define TRIES_KEPT    4 /* latest attempts of a send that are told apart; older ones must be over */
+#define PLANS_MAX     6 /* span from the cursor of dispatch.requests to its end */
+#define REQUESTS_MAX  6
+#define OUTCOMES_MAX  9
+#define PROGRESS_MAX  10
+#define HOSTS         2 /* processes that compete for dispatch's slot */
+#define SESSIONS_MAX  7
+#define VERSIONS_MAX  7 /* of a campaign's control */
+#define CALLS_COUNTED 3
+#define COPIES_MAX    2 /* of one request, under way at once */
+#define NOBODY        UINT8_MAX
 
 /* Bounded nondeterminism: each may happen as often as the scenario says. */
 enum event {
@@ -46,6 +48,7 @@ enum event {
     REPORT_FAILURE,  /* it says that the call was not answered */
     LOSE_JOURNALS,   /* power loss: the send journals of before are not believed */
     JOURNAL_FULL,    /* a write to the send journal fails */
+    KEY_DIES,        /* class I: the provider forgets the key of an attempt that is unknown */
     PAUSE,           /* commands; a paused campaign can always be resumed, a stop released */
     CANCEL,
     STOP,
@@ -58,6 +61,7 @@ enum reconciliation {
     BY_CALLBACK, /* class C */
     BY_LOOKUP,   /* class L */
     BY_NOTHING,  /* class 0 */
+    BY_KEY,      /* class I: a repeat with the attempt's key is dropped by the provider */
 };
 
 /* A protocol with one thing wrong. Each must break a property, else the model proves nothing. */
@@ -74,22 +78,27 @@ enum mutation {
     EMPTY_JOURNAL_EARLY,   /* emptied when the settling commit is sent, not when it is answered */
     DELETE_JOURNAL_EARLY,  /* the same, removed */
     JOURNAL_GOES_SILENT,   /* after a failed write the session sends on without entries */
-    LOOK_UP_TOO_EARLY,     /* class L: not found is believed while the request may still arrive */
-    SKIP_LAST_LOOK,        /* pause, stop and opt-out are not looked at before the request leaves */
-    FORGET_PAUSE,          /* what dispatch applied is no own event, and it opens before reading */
-    FORGET_RELEASE,        /* retry keeps a release in memory only until send_at */
-    FORGET_ASK,            /* campaign keeps an ask in memory only */
-    WALK_ONCE,             /* the walk of resume or cancel is not taken up after a restart */
-    PARK_AFTER_RESUME,     /* a plan handed back as paused is parked, whatever holds by now */
-    ANSWER_CHANGES_ONLY,   /* a pause is answered only by slots that were not paused before */
-    IGNORE_LATE_RELEASE,   /* a release of a send that has ended is dropped without account */
+    SHORT_QUARANTINE,      /* nobody waits until the request can no longer leave, or arrive */
+    REPEAT_WITHOUT_LOOK,   /* class I: a repeat leaves though a pause or an opt-out forbids it */
+    CLOSE_UNSENT_REPEAT,   /* class I: a repeat that did not leave counts as proof for the first */
+    FORGET_KEYS_AGE,       /* class I: repeated though the provider no longer knows the key */
+    REPEAT_UNDER_ANY_POLICY, /* in doubt is tried again though nobody allowed duplicates */
+    SKIP_LAST_LOOK,      /* pause, stop and opt-out are not looked at before the request leaves */
+    FORGET_PAUSE,        /* what dispatch applied is no own event, and it opens before reading */
+    FORGET_RELEASE,      /* retry keeps a release in memory only until send_at */
+    FORGET_ASK,          /* campaign keeps an ask in memory only */
+    WALK_ONCE,           /* the walk of resume or cancel is not taken up after a restart */
+    PARK_AFTER_RESUME,   /* a plan handed back as paused is parked, whatever holds by now */
+    ANSWER_CHANGES_ONLY, /* a pause is answered only by slots that were not paused before */
+    IGNORE_LATE_RELEASE, /* a release of a send that has ended is dropped without account */
     KEEP_RELEASE_IN_BACKOFF, /* a release is not handed back by a send that waits */
     DROP_AFTER_CANCEL,       /* a first release read after the cancel is dropped without account */
     TIMEOUT_TAKES_BACK,      /* a time-out makes unknown what a callback has settled */
     TAKE_ANY_REPORT,         /* a failure report starts another attempt wherever the send stands */
     JUDGE_BEHIND,            /* nobody waits for the versions that a record was decided on */
+    HIDE_DOUBT,              /* who may have been called ends as exhausted, cancelled, opted out */
 };
-#define MUTATIONS (JUDGE_BEHIND + 1)
+#define MUTATIONS (HIDE_DOUBT + 1)
 
 struct scenario {
     const char *says;
@@ -98,9 +107,11 @@ struct scenario {
     bool is_multi_host; /* an owner that loses its slot lives on; journals are local */
     enum reconciliation reconciliation;
     bool retries_on_report; /* an accepted call that is reported as not answered is made again */
+    bool is_at_least_once;  /* who is in doubt is called again */
     uint8_t times[EVENTS];
     enum mutation mutation;
     bool watches_calls_only; /* "called twice" is the only invariant: for stories to their end */
+    bool is_harmless; /* the mutation breaks nothing here: what it takes away is not needed */
 };
 
 /* Where a send stands in retry's own events. */
@@ -137,14 +148,14 @@ enum hand {
 enum callback { NO_CALLBACK, CALLBACK_DUE, CALLBACK_QUEUED, FAILURE_QUEUED, CALLBACK_LOST };
 
 struct attempt {
-    uint8_t state;   /* enum attempt_state */
-    uint8_t session; /* that started it; 0 when that no longer matters */
-    uint8_t hand;    /* enum hand */
-    uint8_t host;    /* whose hand */
-    uint8_t is_on_wire;
+    uint8_t state;       /* enum attempt_state */
+    uint8_t session;     /* that started it; 0 when that no longer matters */
+    uint8_t hand[HOSTS]; /* enum hand: of each process */
+    uint8_t on_wire;     /* copies of the request; more than one only in class I */
     uint8_t is_executed;
     uint8_t callback; /* enum callback */
     uint8_t is_journalled;
+    uint8_t is_key_dead; /* class I */
 };
 
 struct send {
@@ -152,7 +163,8 @@ struct send {
     uint8_t n;        /* latest attempt, from 1 */
     uint8_t tries;    /* that may have reached a provider */
     uint8_t lane;     /* of the next plan: 0 or 1 */
-    uint8_t calls;    /* by the provider, less those reported as not answered; 2 is enough */
+    uint8_t calls;    /* by the provider, less those reported as not answered; 3 is enough */
+    uint8_t doubts;   /* attempts that stayed in doubt and were followed by another all the same */
     struct attempt tries_kept[TRIES_KEPT]; /* attempt n at n % TRIES_KEPT */
 };
 

@@ -1,36 +1,62 @@
 /* What the provider and the network do. */
 #include "tests/model/steps.h"
 
-/* The answer finds its caller only if that process still lives and waits. */
-static void answer(struct attempt *attempt, enum hand what)
+/* One copy of the request has ended its way, by a step of its own or for lack of luck. Whoever
+ * waits for an answer to that copy hears `what`; only in class I can there be several. */
+static void end_way(const struct expansion *x, const struct world *after, struct explore_step step,
+                    enum hand what)
 {
-    if (attempt->hand == IN_FLIGHT)
-        attempt->hand = (uint8_t)what;
+    const struct attempt *before = &after->sends[step.a].tries_kept[step.b % TRIES_KEPT];
+    unsigned waiting = 0;
+
+    for (unsigned h = 0; h < HOSTS; h++) {
+        struct world w = *after;
+
+        if (before->hand[h] != IN_FLIGHT)
+            continue;
+        waiting++;
+        attempt_of(&w, step.a, step.b)->hand[h] = (uint8_t)what;
+        step.c = (uint8_t)h;
+        emit(x, step, &w);
+    }
+    if (waiting <= before->on_wire) { /* a copy was left over from somebody who is gone */
+        struct world w = *after;
+
+        emit(x, step, &w);
+    }
+}
+
+/* A provider of class I executes a key once. */
+static bool knows_key(const struct expansion *x, const struct attempt *attempt)
+{
+    return x->scenario->reconciliation == BY_KEY && attempt->is_executed && !attempt->is_key_dead;
 }
 
 static void execute(const struct expansion *x, unsigned s, unsigned n)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
+    bool is_known = knows_key(x, attempt);
 
-    attempt->is_on_wire = 0;
-    attempt->is_executed = 1;
-    if (x->scenario->reconciliation == BY_CALLBACK)
-        attempt->callback = CALLBACK_DUE;
-    if (w.sends[s].calls < 2)
-        w.sends[s].calls++;
-    emit(x, step_on(DO_EXECUTE, PROGRESS, s, n, 0), &w);
+    attempt->on_wire--;
+    if (!is_known) {
+        attempt->is_executed = 1;
+        if (x->scenario->reconciliation == BY_CALLBACK)
+            attempt->callback = CALLBACK_DUE;
+        if (w.sends[s].calls < CALLS_COUNTED)
+            w.sends[s].calls++;
+    }
+    emit(x, step_on(is_known ? DO_DROP_REPEAT : DO_EXECUTE, PROGRESS, s, n, 0), &w);
 }
 
 static void refuse(const struct expansion *x, unsigned s, unsigned n)
 {
     struct world w = *x->before;
 
-    if (!use_up(&w, REFUSE))
+    if (knows_key(x, attempt_of(&w, s, n)) || !use_up(&w, REFUSE))
         return;
-    attempt_of(&w, s, n)->is_on_wire = 0;
-    answer(attempt_of(&w, s, n), GOT_NO);
-    emit(x, step_on(DO_REFUSED, FAULT, s, n, 0), &w);
+    attempt_of(&w, s, n)->on_wire--;
+    end_way(x, &w, step_on(DO_REFUSED, FAULT, s, n, 0), GOT_NO);
 }
 
 static void vanish(const struct expansion *x, unsigned s, unsigned n)
@@ -39,27 +65,39 @@ static void vanish(const struct expansion *x, unsigned s, unsigned n)
 
     if (!use_up(&w, LOSE_REQUEST))
         return;
-    attempt_of(&w, s, n)->is_on_wire = 0;
-    answer(attempt_of(&w, s, n), GOT_TIMEOUT);
-    emit(x, step_on(DO_VANISH, FAULT, s, n, 0), &w);
+    attempt_of(&w, s, n)->on_wire--;
+    end_way(x, &w, step_on(DO_VANISH, FAULT, s, n, 0), GOT_TIMEOUT);
 }
 
-static void reply(const struct expansion *x, unsigned s, unsigned n)
+static void reply(const struct expansion *x, unsigned s, unsigned n, unsigned host)
 {
     struct world w = *x->before;
     struct attempt *attempt = attempt_of(&w, s, n);
 
-    if (attempt->hand != IN_FLIGHT)
+    if (attempt->hand[host] != IN_FLIGHT)
         return;
     if (attempt->is_executed) {
-        answer(attempt, GOT_YES);
-        emit(x, step_on(DO_ANSWER, PROGRESS, s, n, 0), &w);
+        attempt->hand[host] = GOT_YES;
+        emit(x, step_on(DO_ANSWER, PROGRESS, s, n, host), &w);
     }
     w = *x->before; /* also while the provider is still at it */
     if (use_up(&w, LOSE_REPLY)) {
-        answer(attempt, GOT_TIMEOUT);
-        emit(x, step_on(DO_NO_ANSWER, FAULT, s, n, 0), &w);
+        attempt->hand[host] = GOT_TIMEOUT;
+        emit(x, step_on(DO_NO_ANSWER, FAULT, s, n, host), &w);
     }
+}
+
+/* Not while a repeat is under way: its life is known, and a margin is kept. */
+static void forget_key(const struct expansion *x, unsigned s, unsigned n)
+{
+    struct world w = *x->before;
+    struct attempt *attempt = attempt_of(&w, s, n);
+
+    if (x->scenario->reconciliation != BY_KEY || attempt->state != RESULT_UNKNOWN ||
+        attempt->is_key_dead || attempt->on_wire || may_leave(attempt) || !use_up(&w, KEY_DIES))
+        return;
+    attempt->is_key_dead = 1;
+    emit(x, step_on(DO_KEY_FORGOTTEN, FAULT, s, n, 0), &w);
 }
 
 static void call_back(const struct expansion *x, unsigned s, unsigned n)
@@ -87,12 +125,14 @@ static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
 {
     struct world w = *x->before;
 
-    if (attempt_of(&w, s, n)->is_on_wire) {
+    if (attempt_of(&w, s, n)->on_wire) {
         execute(x, s, n);
         refuse(x, s, n);
         vanish(x, s, n);
     }
-    reply(x, s, n);
+    for (unsigned h = 0; h < HOSTS; h++)
+        reply(x, s, n, h);
+    forget_key(x, s, n);
     call_back(x, s, n);
 }
 

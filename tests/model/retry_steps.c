@@ -9,6 +9,10 @@ static void move(const struct expansion *x, struct world *w, unsigned s, enum st
 {
     const struct scenario *scenario = x->scenario;
     unsigned from = w->sends[s].standing;
+    bool is_hidden = (to == ENDED || to == SUPPRESSED) && w->sends[s].doubts > 0;
+
+    if (is_hidden && !mutated(x, HIDE_DOUBT)) /* an earlier attempt may have called */
+        to = IN_DOUBT;
     struct progress record = {
         .kind = SENDS_MOVED,
         .released = (int8_t)(holds_release(scenario, to) - holds_release(scenario, from)),
@@ -189,6 +193,14 @@ static void take_failure(const struct expansion *x, struct world *w, unsigned s)
         go_on(x, w, s, WAITING);
 }
 
+/* At least once: another attempt, knowingly a possible duplicate. Where none may follow, the send
+ * stays in doubt. */
+static void doubt(const struct expansion *x, struct world *w, unsigned s)
+{
+    w->sends[s].doubts += x->scenario->is_at_least_once;
+    count_try(x, w, s);
+}
+
 static void take_outcome(const struct expansion *x, struct world *w, struct outcome outcome)
 {
     unsigned s = outcome.send;
@@ -210,7 +222,10 @@ static void take_outcome(const struct expansion *x, struct world *w, struct outc
         move(x, w, s, UNKNOWN);
         break;
     case OUTCOME_IN_DOUBT:
-        move(x, w, s, IN_DOUBT);
+        if (x->scenario->is_at_least_once || mutated(x, REPEAT_UNDER_ANY_POLICY))
+            doubt(x, w, s);
+        else
+            move(x, w, s, IN_DOUBT);
         break;
     case RETURNED_CIRCUIT:
         send->lane ^= 1;

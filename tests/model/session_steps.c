@@ -15,27 +15,27 @@ static unsigned other_than(unsigned host)
     return 1 - host;
 }
 
-static void each_hand(struct world *w, unsigned host, void (*change)(struct attempt *attempt))
+static void each_hand(struct world *w, unsigned host, void (*change)(uint8_t *hand))
 {
     for (unsigned s = 0; s < SENDS_MAX; s++) {
         for (unsigned k = 0; k < TRIES_KEPT; k++) {
-            struct attempt *attempt = &w->sends[s].tries_kept[k];
+            uint8_t *hand = &w->sends[s].tries_kept[k].hand[host];
 
-            if (attempt->hand != NOTHING && attempt->host == host)
-                change(attempt);
+            if (*hand != NOTHING)
+                change(hand);
         }
     }
 }
 
-static void drop_hand(struct attempt *attempt)
+static void drop_hand(uint8_t *hand)
 {
-    attempt->hand = NOTHING;
+    *hand = NOTHING;
 }
 
-static void give_permit_up(struct attempt *attempt)
+static void give_permit_up(uint8_t *hand)
 {
-    if (attempt->hand == PERMIT)
-        attempt->hand = NEVER_SENT;
+    if (*hand == PERMIT)
+        *hand = NEVER_SENT;
 }
 
 /* The process is gone, or has dropped all it knew. Requests on the wire stay there. */
@@ -62,11 +62,10 @@ void remember(struct world *w, unsigned host, enum pending pending, unsigned s, 
     case PENDING_NOTHING:
         break;
     case PENDING_START:
-        attempt->hand = is_answered ? PERMIT : NEVER_SENT;
-        attempt->host = (uint8_t)host;
+        attempt->hand[host] = is_answered ? PERMIT : NEVER_SENT;
         break;
     case PENDING_RESULT:
-        attempt->hand = NOTHING;
+        attempt->hand[host] = NOTHING;
         break;
     }
 }

@@ -46,6 +46,8 @@ enum kind {
     X(JOURNAL_FAILS, "the send journal cannot be written: attempt {n} of {s} is not sent")         \
     X(FIRST_BYTE, "process {h} writes the request of attempt {n} of {s}")                          \
     X(RESEND, "process {h} found attempt {n} of {s} started and takes a permit for it")            \
+    X(REPEAT, "process {h} takes a permit to repeat attempt {n} of {s} with its key")              \
+    X(PUT_AWAY, "process {h} learns nothing from its repeat of attempt {n} of {s}")                \
     X(RESULT, "process {h} commits what it knows of attempt {n} of {s}")                           \
     X(RESOLVE,                                                                                     \
       "process {h} found attempt {n} of {s} started: NOT_SENT by the journal, or UNKNOWN")         \
@@ -63,6 +65,8 @@ enum kind {
     X(FROZEN, "process {h} freezes; the other one takes the slot over")                            \
     X(KILLED, "process {h} is killed")                                                             \
     X(POWER_LOST, "the power fails; the send journals are not believed afterwards")                \
+    X(KEY_FORGOTTEN, "the provider forgets the key of attempt {n} of {s}")                         \
+    X(DROP_REPEAT, "the provider knows the key of attempt {n} of {s} and calls nobody")            \
     X(EXECUTE, "the provider calls {s} (attempt {n})")                                             \
     X(REFUSED, "the provider refuses attempt {n} of {s}")                                          \
     X(VANISH, "the request of attempt {n} of {s} never arrives; the caller times out")             \
@@ -127,6 +131,18 @@ struct progress pop_progress(struct world *w);
 static inline struct attempt *attempt_of(struct world *w, unsigned s, unsigned n)
 {
     return &w->sends[s].tries_kept[n % TRIES_KEPT];
+}
+
+/* Whether any process has it in hand like that. */
+static inline bool is_in_any_hand(const struct attempt *attempt, enum hand hand)
+{
+    return attempt->hand[0] == hand || attempt->hand[1] == hand;
+}
+
+/* The request may still leave some process. */
+static inline bool may_leave(const struct attempt *attempt)
+{
+    return is_in_any_hand(attempt, PERMIT) || is_in_any_hand(attempt, AT_THE_DOOR);
 }
 
 /* Calls visit for every attempt that is told apart. */
