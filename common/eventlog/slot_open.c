@@ -124,6 +124,13 @@ enum th_code slot_init_cursors(struct th_log *log, const struct core_ops *core, 
 /* --- from a session to replay -------------------------------------------------------------------
  */
 
+/* What is replayed or loaded cannot be undone: without this every old value would be remembered. */
+void slot_settle_core(struct slot *slot)
+{
+    slot->ops->batch_close(slot->core);
+    slot->ops->batch_forget(slot->core);
+}
+
 static enum th_code new_core(struct slot *slot, struct th_err *err)
 {
     slot->ops->free(slot->core);
@@ -280,13 +287,6 @@ static bool is_replayed(const struct slot *slot)
     return true;
 }
 
-/* Replayed events cannot be undone: without this every old value would be remembered. */
-static void settle_core(struct slot *slot)
-{
-    slot->ops->batch_close(slot->core);
-    slot->ops->batch_forget(slot->core);
-}
-
 enum th_code slot_open_replay(struct slot *slot, struct th_err *err)
 {
     struct log_records records = {0};
@@ -299,7 +299,7 @@ enum th_code slot_open_replay(struct slot *slot, struct th_err *err)
     for (size_t i = 0; i < records.n; i++)
         TH_TRY(replay_one(slot, &records.at[i], err));
     slot->is_caught_up = records.n == 0;
-    settle_core(slot);
+    slot_settle_core(slot);
     if (!is_replayed(slot))
         return TH_OK;
     th_log_reader_close(slot->reader);
@@ -389,7 +389,7 @@ enum th_code slot_open_reference(struct slot *slot, struct th_err *err)
     if (!is_reference_there(slot))
         return TH_OK;
     TH_TRY(open_inputs(slot, err));
-    settle_core(slot);
+    slot_settle_core(slot);
 
     reference_read_lock(slot->config.reference);
     slot->at.change_at = reference_changes_end(slot->config.reference);

@@ -229,6 +229,7 @@ enum th_code slot_open(struct slot *slot, struct th_err *err);
 enum th_code slot_open_cursors(struct slot *slot, struct th_err *err);
 enum th_code slot_open_replay(struct slot *slot, struct th_err *err);
 enum th_code slot_open_reference(struct slot *slot, struct th_err *err);
+void slot_settle_core(struct slot *slot);
 
 /* slot_gather.c: present what is there. */
 enum th_code slot_gather(struct slot *slot, struct th_err *err);

@@ -53,6 +53,7 @@ static enum th_code load_one(struct slot *slot, struct slot_own *own,
     enum th_code code =
         by_piece ? slot->ops->load(slot->core, own->part, snapshot->piece, snapshot->body)
                  : load_joined(slot, own->part, snapshot->body);
+    slot_settle_core(slot);
     if (code != TH_OK)
         return th_fail(err, code, "partition %d piece %d: %s", own->part, snapshot->piece,
                        th_code_text(code));

@@ -436,6 +436,30 @@ int table_piece(struct th_id id)
     return (int)(th_id_hash(id) >> 56);
 }
 
+/* The first past of an id; NULL: the batch did not touch it. */
+static const struct past *past_of(const struct table *table, const struct batch *batch,
+                                  struct th_id id)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct past *past = past_at(table, batch, i);
+        if (memcmp(past->entry, &id, sizeof id) == 0)
+            return past;
+    }
+    return NULL;
+}
+
+const void *table_get_durable(const struct table *table, struct th_id id)
+{
+    const struct slot *slot = seek(table, id);
+
+    if (slot->batch && slot->batch <= table->durable)
+        return slot->entry;
+    const struct past *past = past_of(table, committing(table), id);
+    if (!past)
+        past = past_of(table, &table->batches[table->gathering], id);
+    return past && past->batch ? past->entry : NULL;
+}
+
 /* An id's state before the batches that are not durable. */
 struct state {
     const char *entry;

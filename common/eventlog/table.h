@@ -81,6 +81,10 @@ void table_undo(struct table *table);
 
 int table_piece(struct th_id id);
 
+/* The entry as it was before the committing and the gathering batch; NULL if there was none. Good
+ * until the next change. */
+const void *table_get_durable(const struct table *table, struct th_id id);
+
 /* Every entry of a piece as it was before the committing and the gathering batch, in the order of
  * ids: equal states give equal sequences, whatever led to them. each must not change the table.
  * Errors: TH_NOMEM, and what each returns */

@@ -3,22 +3,20 @@
 #include "connectors/postgres/crc32c.h"
 #include "connectors/postgres/pg_log_internal.h"
 
+/* Two are kept of each piece: this one and the newest before it. */
 static const struct pg_statement sql_put = {
-    "INSERT INTO eventlog.snapshot AS s"
+    "WITH older AS (DELETE FROM eventlog.snapshot"
+    "   WHERE app = $1::int2 AND part = $2::int2 AND piece = $3::int4"
+    "   AND upto_offset < (SELECT max(upto_offset) FROM eventlog.snapshot"
+    "     WHERE app = $1::int2 AND part = $2::int2 AND piece = $3::int4 AND upto_offset < "
+    "$5::int8))"
+    "INSERT INTO eventlog.snapshot"
     " (app, part, piece, fold_version, upto_offset, codec, raw_len, crc32c, body)"
     " VALUES ($1::int2, $2::int2, $3::int4, $4::int4, $5::int8, $6::int2, $7::int4, $8::int4,"
     " $9::bytea)"
     " ON CONFLICT (app, part, piece, upto_offset) DO UPDATE SET at = clock_timestamp(),"
     " fold_version = excluded.fold_version, codec = excluded.codec, raw_len = excluded.raw_len,"
     " crc32c = excluded.crc32c, body = excluded.body",
-};
-
-/* Two are kept of each piece. */
-static const struct pg_statement sql_prune = {
-    "DELETE FROM eventlog.snapshot s WHERE app = $1::int2 AND part = $2::int2 AND piece = $3::int4"
-    " AND upto_offset < (SELECT upto_offset FROM eventlog.snapshot"
-    "   WHERE app = $1::int2 AND part = $2::int2 AND piece = $3::int4"
-    "   ORDER BY upto_offset DESC OFFSET 1 LIMIT 1)",
 };
 
 static const struct pg_statement sql_list = {
@@ -52,13 +50,7 @@ enum th_code pg_snapshot_put(struct th_log *base, enum log_app app,
     pg_add_int4(&params, (int32_t)snapshot->body.n);
     pg_add_int4(&params, (int32_t)crc32c(body));
     pg_add_bytes(&params, body);
-    TH_TRY(pg_pool_execute(log->pool, &sql_put, &params, NULL, err));
-
-    pg_params_clear(&params);
-    pg_add_int2(&params, (int16_t)app);
-    pg_add_int2(&params, (int16_t)snapshot->part);
-    pg_add_int4(&params, snapshot->piece);
-    return pg_pool_execute(log->pool, &sql_prune, &params, NULL, err);
+    return pg_pool_execute(log->pool, &sql_put, &params, NULL, err);
 }
 
 /* Into the arena; *out_is_intact false, and TH_OK, when the stored bytes are not what they were. */

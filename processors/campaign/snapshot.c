@@ -1,6 +1,8 @@
 #include "common/eventlog/saved.h"
 #include "processors/campaign/state.h"
 
+#include <assert.h>
+
 enum { KIND_CAMPAIGN = 1, KIND_ASK = 2 };
 
 struct saving {
@@ -25,13 +27,15 @@ static enum th_code save_campaign(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct campaign *c = entry;
+    struct campaign alone = *c;
     int part;
 
     TH_TRY(part_of(saving->cs, c, &part));
     if (part != saving->part)
         return TH_OK;
     saved_add_kind(saving->out, KIND_CAMPAIGN);
-    saved_add_struct(saving->out, c, sizeof *c);
+    alone.tenant = alone.spec = NULL;
+    saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(c->tenant));
     saved_add(saving->out, blob_str(c->spec));
     return th_buf_status(saving->out);
@@ -41,11 +45,10 @@ static enum th_code save_ask(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct ask *ask = entry;
-    const struct campaign *c = table_get(saving->cs->campaigns, ask->campaign);
+    const struct campaign *c = table_get_durable(saving->cs->campaigns, ask->campaign);
     int part;
 
-    if (!c)
-        return TH_OK;
+    assert(c); /* a campaign is never forgotten */
     TH_TRY(part_of(saving->cs, c, &part));
     if (part != saving->part)
         return TH_OK;

@@ -184,7 +184,7 @@ enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, s
     *a = *saved;
     a->tenant = a->provider_id = NULL;
     TH_TRY(table_blob(d->attempts, tenant, &a->tenant));
-    if (saved->provider_id)
+    if (provider_id.n > 0)
         TH_TRY(table_blob(d->attempts, provider_id, &a->provider_id));
     return set_due(d, a, a->due_at_us);
 }

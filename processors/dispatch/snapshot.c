@@ -13,11 +13,13 @@ static enum th_code save_attempt(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct attempt *a = entry;
+    struct attempt alone = *a;
 
     if (a->lane % saving->d->env.partitions != saving->part)
         return TH_OK;
     saved_add_kind(saving->out, KIND_ATTEMPT);
-    saved_add_struct(saving->out, a, sizeof *a);
+    alone.tenant = alone.provider_id = NULL;
+    saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(a->tenant));
     saved_add(saving->out, blob_str(a->provider_id));
     return th_buf_status(saving->out);
@@ -38,13 +40,35 @@ enum th_code dispatch_save(const void *core, int part, int piece, struct th_buf 
     const struct dispatch *d = core;
     struct saving saving = {d, part, out};
 
-    (void)piece; /* there is one */
-    for (int i = 0; i < TABLE_PIECES; i++) {
-        TH_TRY(table_each_durable(d->attempts, i, save_attempt, &saving));
-        if (part == d->env.slot)
-            TH_TRY(table_each_durable(d->controls, i, save_control, &saving));
-    }
+    TH_TRY(table_each_durable(d->attempts, piece, save_attempt, &saving));
+    if (part == d->env.slot)
+        TH_TRY(table_each_durable(d->controls, piece, save_control, &saving));
     return th_buf_status(out);
+}
+
+static int piece_of(struct th_id send, int32_t n)
+{
+    return table_piece(attempt_id((struct attempt_ref){send, n}));
+}
+
+int dispatch_piece(const struct event *event)
+{
+    switch ((int)event->type) { /* the rest changes nothing */
+    case EVENT_ATTEMPT_STARTED:
+        return piece_of(event->as.attempt_started.send, event->as.attempt_started.n);
+    case EVENT_ATTEMPT_RESULT:
+        return piece_of(event->as.attempt_result.send, event->as.attempt_result.n);
+    case EVENT_ATTEMPT_RESOLVED:
+        return piece_of(event->as.attempt_resolved.send, event->as.attempt_resolved.n);
+    case EVENT_ATTEMPT_REPORTED:
+        return piece_of(event->as.attempt_reported.send, event->as.attempt_reported.n);
+    case EVENT_ATTEMPT_PRICED:
+        return piece_of(event->as.attempt_priced.send, event->as.attempt_priced.n);
+    case EVENT_CONTROL_APPLIED:
+        return table_piece(event->as.control_applied.campaign);
+    default:
+        return -1;
+    }
 }
 
 static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)

@@ -89,6 +89,7 @@ struct th_id lane_timer_id(int32_t lane);
 enum th_code dispatch_evolve(void *core, const struct event *event);
 enum th_code dispatch_save(const void *core, int part, int piece, struct th_buf *out);
 enum th_code dispatch_load(void *core, int part, int piece, struct th_str bytes);
+int dispatch_piece(const struct event *event);
 
 /* What a snapshot brings back. */
 enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,

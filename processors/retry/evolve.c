@@ -147,12 +147,19 @@ static enum th_code group_need(struct retry *retry, struct th_id id, struct th_s
     return TH_OK;
 }
 
-/* A campaign that has ended is forgotten with its last send; the API's group with nothing. */
-static enum th_code group_prune(struct retry *retry, struct th_id id)
+/* A campaign that has ended is forgotten with its last send; so is one whose control has told us
+ * nothing yet, or whose control is in a newer piece of a snapshot; and the API's group. */
+bool retry_is_forgotten(const struct group *group)
+{
+    return group->live == 0 &&
+           (!group->is_campaign || group->version == 0 || group->state == CONTROL_STATE_ENDED);
+}
+
+enum th_code retry_forget_group(struct retry *retry, struct th_id id)
 {
     const struct group *group = table_get(retry->groups, id);
 
-    if (!group || group->live > 0 || (group->is_campaign && group->state != CONTROL_STATE_ENDED))
+    if (!group || !retry_is_forgotten(group))
         return TH_OK;
     TH_TRY(table_drop(retry->groups, group->tenant));
     return table_remove(retry->groups, id);
@@ -164,7 +171,7 @@ static enum th_code group_count(struct retry *retry, struct th_id id, int64_t n)
 
     TH_TRY(table_edit(retry->groups, id, &entry));
     ((struct group *)entry)->live += n;
-    return group_prune(retry, id);
+    return retry_forget_group(retry, id);
 }
 
 static enum th_code control_applied(struct retry *retry, const struct control_applied *ev)
@@ -174,7 +181,7 @@ static enum th_code control_applied(struct retry *retry, const struct control_ap
     TH_TRY(group_need(retry, ev->campaign, ev->meta.tenant, true, &group));
     group->version = ev->version;
     group->state = (uint8_t)ev->state;
-    return group_prune(retry, ev->campaign);
+    return retry_forget_group(retry, ev->campaign);
 }
 
 /* --- sends
@@ -317,10 +324,9 @@ enum th_code retry_restore(struct retry *retry, const struct send *saved, struct
     TH_TRY(table_insert(retry->sends, saved->id, &entry));
     struct send *s = entry;
     *s = *saved;
-    s->content = NULL;
-    if (saved->content)
+    if (content.n > 0)
         TH_TRY(table_blob(retry->sends, content, &s->content));
-    TH_TRY(group_need(retry, s->group, tenant, !saved->content, &group));
+    TH_TRY(group_need(retry, s->group, tenant, content.n == 0, &group));
     group->live++;
     TH_TRY(link_send(retry, s));
     if (s->stand == SEND_PLANNED)

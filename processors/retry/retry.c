@@ -176,10 +176,26 @@ static enum th_code retry_flush(void *core, const struct input *in, struct core_
     return turn_flush(&turn);
 }
 
+/* The last send of an ended campaign may have been gone already from the snapshot's newer pieces,
+ * while the campaign still stood in an older one. */
+static enum th_code forget_groups(struct retry *retry)
+{
+    const struct group *group;
+    size_t at = 0;
+
+    while ((group = table_next(retry->groups, &at)))
+        if (retry_is_forgotten(group)) {
+            TH_TRY(retry_forget_group(retry, group->id));
+            at = 0; /* a removal moves others */
+        }
+    return TH_OK;
+}
+
 static enum th_code retry_opened(void *core, const struct input *in, struct core_output *out)
 {
     (void)in;
     (void)out;
+    TH_TRY(forget_groups(core));
     return find_timers(core);
 }
 
@@ -320,8 +336,9 @@ const struct core_ops retry_core = {
     .batch_close = batch_close,
     .batch_forget = batch_forget,
     .batch_undo = batch_undo,
-    .pieces = 1,
+    .pieces = TABLE_PIECES,
     .save = retry_save,
     .load = retry_load,
+    .piece = retry_piece,
     .figures = retry_figures,
 };

@@ -1,6 +1,8 @@
 #include "common/eventlog/saved.h"
 #include "processors/retry/state.h"
 
+#include <assert.h>
+
 enum { KIND_GROUP = 1, KIND_SEND = 2 };
 
 struct saving {
@@ -13,19 +15,22 @@ static enum th_code save_send(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct send *s = entry;
-    const struct group *group = table_get(saving->retry->groups, s->group);
+    const struct group *group = table_get_durable(saving->retry->groups, s->group);
+    struct send alone = *s;
     char text[TH_ID_TEXT_LEN + 1];
     TH_AUTO(th_buf) struct th_buf key = {0};
 
-    if (!group)
-        return TH_OK; /* its group came with the batch that is not durable yet: so did the send */
+    assert(group); /* a send and its group come and go together */
     th_id_text(s->id, text);
     th_buf_printf(&key, "%.*s/%s", TH_ARG(blob_str(group->tenant)), text);
     TH_TRY(th_buf_status(&key));
     if (topic_partition_of_key(th_buf_str(&key), saving->retry->env.partitions) != saving->part)
         return TH_OK;
     saved_add_kind(saving->out, KIND_SEND);
-    saved_add_struct(saving->out, s, sizeof *s);
+    alone.next = alone.prev =
+        (struct th_id){0}; /* it takes its place in a list when it is loaded */
+    alone.content = NULL;
+    saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(group->tenant));
     saved_add(saving->out, blob_str(s->content));
     return th_buf_status(saving->out);
@@ -35,26 +40,52 @@ static enum th_code save_group(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct group *group = entry;
+    struct group alone = {.id = group->id,
+                          .is_campaign = group->is_campaign,
+                          .state = group->state,
+                          .version = group->version};
 
+    if (retry_is_forgotten(group))
+        return TH_OK;
     saved_add_kind(saving->out, KIND_GROUP);
-    saved_add_struct(saving->out, group, sizeof *group);
+    saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(group->tenant));
     return th_buf_status(saving->out);
 }
 
-/* What was applied of a control lies in the slot's first partition, as its events do. */
+/* What was applied of a control lies in the slot's first partition, as its events do. The rest of a
+ * group follows from its sends, which may lie in other pieces, written at other times. */
 enum th_code retry_save(const void *core, int part, int piece, struct th_buf *out)
 {
     const struct retry *retry = core;
     struct saving saving = {retry, part, out};
 
-    (void)piece; /* there is one */
-    for (int i = 0; i < TABLE_PIECES; i++) {
-        if (part == retry->env.slot)
-            TH_TRY(table_each_durable(retry->groups, i, save_group, &saving));
-        TH_TRY(table_each_durable(retry->sends, i, save_send, &saving));
-    }
+    if (part == retry->env.slot)
+        TH_TRY(table_each_durable(retry->groups, piece, save_group, &saving));
+    TH_TRY(table_each_durable(retry->sends, piece, save_send, &saving));
     return th_buf_status(out);
+}
+
+int retry_piece(const struct event *event)
+{
+    switch ((int)event->type) { /* the rest changes nothing */
+    case EVENT_SEND_ADMITTED:
+        return table_piece(event->as.send_admitted.send);
+    case EVENT_SEND_PLANNED:
+        return table_piece(event->as.send_planned.send);
+    case EVENT_RETRY_SCHEDULED:
+        return table_piece(event->as.retry_scheduled.send);
+    case EVENT_SEND_NOTED:
+        return table_piece(event->as.send_noted.send);
+    case EVENT_SEND_SUPPRESSED:
+        return table_piece(event->as.send_suppressed.send);
+    case EVENT_SEND_ENDED:
+        return table_piece(event->as.send_ended.send);
+    case EVENT_CONTROL_APPLIED:
+        return table_piece(event->as.control_applied.campaign);
+    default:
+        return -1;
+    }
 }
 
 static enum th_code load_group(struct retry *retry, struct th_str *bytes)

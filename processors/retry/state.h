@@ -112,7 +112,15 @@ enum th_code retry_restore(struct retry *retry, const struct send *saved, struct
 enum th_code retry_restore_group(struct retry *retry, const struct group *saved,
                                  struct th_str tenant);
 
+/* Nothing would be lost with the group but what its sends tell anew. */
+bool retry_is_forgotten(const struct group *group);
+
+/* Forget it if that is so. Errors: TH_NOMEM */
+enum th_code retry_forget_group(struct retry *retry, struct th_id id);
+
+/* As core.h says. */
 enum th_code retry_save(const void *core, int part, int piece, struct th_buf *out);
 enum th_code retry_load(void *core, int part, int piece, struct th_str bytes);
+int retry_piece(const struct event *event);
 
 #endif

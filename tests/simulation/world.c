@@ -675,7 +675,7 @@ void world_settle(struct world *world)
         analyst_end(world);
 }
 
-void world_run(struct world *world)
+void world_begin(struct world *world)
 {
     int n = world->options.processes;
 
@@ -688,6 +688,11 @@ void world_run(struct world *world)
         world_start_process(world, seats);
     }
     trouble_plan(world);
+}
+
+void world_run(struct world *world)
+{
+    world_begin(world);
     world_run_for(world, world->options.faults_us);
     world_settle(world);
 }

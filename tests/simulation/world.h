@@ -134,6 +134,9 @@ void world_run_until(struct world *world, bool (*done)(struct world *world), int
 /* No more faults, no stop, nobody paused: until everything has ended; then the last checks. */
 void world_settle(struct world *world);
 
+/* Start the processes that the options say, and plan the trouble that they will have. */
+void world_begin(struct world *world);
+
 /* A whole run as its options say: start, trouble, settle. */
 void world_run(struct world *world);
 
