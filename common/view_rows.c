@@ -21,6 +21,7 @@
 #define VIEW_COLUMN_OF_opt_outs(t, c, k)          VIEW_COLUMN_ROW(opt_outs, t, c, k)
 #define VIEW_COLUMN_OF_lanes(t, c, k)             VIEW_COLUMN_ROW(lanes, t, c, k)
 #define VIEW_COLUMN_OF_dead_letters(t, c, k)      VIEW_COLUMN_ROW(dead_letters, t, c, k)
+#define VIEW_COLUMN_OF_dead_letter_ends(t, c, k)  VIEW_COLUMN_ROW(dead_letter_ends, t, c, k)
 #define VIEW_COLUMN_OF_campaign_counters(t, c, k) VIEW_COLUMN_ROW(campaign_counters, t, c, k)
 #define VIEW_COLUMN_OF_campaign_costs(t, c, k)    VIEW_COLUMN_ROW(campaign_costs, t, c, k)
 

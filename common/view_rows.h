@@ -195,7 +195,14 @@ enum view_type {
     X(TEXT, about_topic, false)                                                                    \
     X(TEXT, consumer, false)                                                                       \
     X(TEXT, code, false)                                                                           \
-    X(TEXT, detail, false)
+    X(TEXT, detail, false)                                                                         \
+    X(UUID, letter, false)
+
+#define VIEW_DEAD_LETTER_ENDS(X)                                                                   \
+    X(UUID, letter, true)                                                                          \
+    X(TEXT, tenant, false)                                                                         \
+    X(TEXT, how, false)                                                                            \
+    X(TIME, at, false)
 
 #define VIEW_CAMPAIGN_COUNTERS(X)                                                                  \
     X(UUID, campaign, true)                                                                        \
@@ -236,6 +243,7 @@ enum view_type {
     X(VIEW_TABLE_OPT_OUTS, opt_outs, VIEW_OPT_OUTS)                                                \
     X(VIEW_TABLE_LANES, lanes, VIEW_LANES)                                                         \
     X(VIEW_TABLE_DEAD_LETTERS, dead_letters, VIEW_DEAD_LETTERS)                                    \
+    X(VIEW_TABLE_DEAD_LETTER_ENDS, dead_letter_ends, VIEW_DEAD_LETTER_ENDS)                        \
     X(VIEW_TABLE_CAMPAIGN_COUNTERS, campaign_counters, VIEW_CAMPAIGN_COUNTERS)                     \
     X(VIEW_TABLE_CAMPAIGN_COSTS, campaign_costs, VIEW_CAMPAIGN_COSTS)
 

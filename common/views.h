@@ -188,6 +188,27 @@ struct view_command {
     struct th_str detail; /* a sentence */
 };
 
+/* A record that could not be understood. */
+struct view_dead_letter {
+    struct th_id id;
+    struct th_str tenant;   /* empty: not known */
+    int64_t at_us;          /* 0: not known */
+    struct th_str topic;    /* of the record */
+    struct th_str consumer; /* who could not understand it */
+    struct th_str code;
+    struct th_str detail;
+    struct th_str settled; /* "replayed", "discarded"; empty: nobody has looked at it */
+    int64_t settled_us;
+};
+
+/* With the bytes of the record. */
+struct view_dead_record {
+    struct view_dead_letter letter;
+    struct th_str letter_key; /* of the letter's own record: of what settles it, too */
+    struct th_str key;
+    struct th_str value;
+};
+
 struct view_troubles {
     int64_t in_doubt;     /* recipients of campaigns of whom it is not known */
     int64_t dead_letters; /* that nobody has settled */
@@ -241,6 +262,16 @@ struct views_ops {
     /* Of the installation, for health and for those who operate it: events between the end of the
      * log and what is folded, by topic, -1 where nothing is. out_events: room for TOPIC_COUNT. */
     enum th_code (*lag)(struct views *views, int64_t *out_events, struct th_err *err);
+
+    /* Likewise: dead letters of all tenants in the order of their ids, from the one behind after
+     * on; NULL: from the first. */
+    enum th_code (*dead_letters)(struct views *views, bool is_unsettled, const struct th_id *after,
+                                 size_t limit, struct th_arena *arena,
+                                 struct view_dead_letter **out, size_t *out_n, struct th_err *err);
+
+    /* Errors: TH_NOT_FOUND */
+    enum th_code (*dead_letter)(struct views *views, struct th_id id, struct th_arena *arena,
+                                struct view_dead_record *out, struct th_err *err);
 
     /* Likewise: what somebody should look at. */
     enum th_code (*troubles)(struct views *views, struct view_troubles *out, struct th_err *err);

@@ -1,32 +1,10 @@
+#include "common/eventlog/dead_letter.h"
 #include "common/eventlog/slot_private.h"
-
-#include "common/hash.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define VALUE_SIZE_MAX (LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX - (size_t)8 * 1024)
-
-/* A record that is met again after a restart must give the same dead letter: so its id is made of
- * where it lies and what it says (UUID version 8). */
-static struct th_id dead_id(const struct slot *slot, const struct log_record *record)
-{
-    const char *topic = topic_name(record->place.topic);
-    char where[128];
-    int n = snprintf(where, sizeof where, "%s %s %d %lld", slot->ops->name, topic,
-                     record->place.part, (long long)record->place.offset);
-    struct th_id id;
-
-    for (uint64_t half = 0; half < 2; half++) {
-        uint64_t hash = th_hash64((struct th_str){where, (size_t)n}, half);
-        hash = th_hash64(record->value, th_hash64(record->key, hash));
-        for (size_t i = 0; i < 8; i++)
-            id.b[8 * half + i] = (uint8_t)(hash >> (56 - 8 * i));
-    }
-    id.b[6] = (uint8_t)(0x80 | (id.b[6] & 0x0f));
-    id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
-    return id;
-}
 
 static struct meta dead_meta(const struct slot *slot, struct th_id id, struct th_str tenant,
                              const struct event *event)
@@ -127,7 +105,7 @@ enum th_code slot_dead_letter(struct slot *slot, const struct log_record *record
     int32_t n;
 
     split_key(record->key, &tenant, &what);
-    struct meta meta = dead_meta(slot, dead_id(slot, record), tenant, event);
+    struct meta meta = dead_meta(slot, dead_letter_id(slot->ops->name, record), tenant, event);
     TH_TRY(put_dead_letter(slot, record, &meta, code, detail));
     if (send_of(record, event, what, &send, &n))
         TH_TRY(put_send_stuck(slot, &meta, send, n));

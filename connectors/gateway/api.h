@@ -51,6 +51,12 @@ enum handled opt_out(struct request *request);
 enum handled opt_in(struct request *request);
 enum handled opt_out_list(struct request *request);
 
+/* dead_letter_api.c */
+enum handled dead_letter_list(struct request *request);
+enum handled dead_letter_get(struct request *request);
+enum handled dead_letter_replay(struct request *request);
+enum handled dead_letter_discard(struct request *request);
+
 /* webhook_api.c */
 enum handled webhook_receive(struct request *request);
 

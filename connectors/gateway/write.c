@@ -86,29 +86,39 @@ static enum handled no_memory(struct request *request)
     return problem(request, PROBLEM_UNAVAILABLE, "there is no memory left; try again");
 }
 
-bool write_record(struct request *request, enum topic topic, int part, struct th_str key,
-                  const struct event *event, enum handled *out_handled)
+static enum handled too_large(struct request *request)
 {
-    struct th_buf encoded = {0};
-    struct th_str value;
+    return problem(request, PROBLEM_TOO_LARGE, "it does not fit into one record");
+}
 
+bool write_bytes(struct request *request, enum topic topic, int part, struct th_str key,
+                 struct th_str value, enum handled *out_handled)
+{
     assert(request->claim.outputs_n < REQUEST_OUTPUTS_MAX);
-    enum th_code code = key.p ? event_encode(event, &encoded) : TH_NOMEM;
-    if (code == TH_OK)
-        code = th_arena_copy(&request->arena, th_buf_str(&encoded), &value);
-    th_buf_fini(&encoded);
-    if (code == TH_NOMEM) {
-        *out_handled = no_memory(request);
-        return false;
-    }
-    if (code != TH_OK || key.n > LOG_KEY_SIZE_MAX || key.n + value.n > LOG_RECORD_SIZE_MAX) {
-        *out_handled = problem(request, PROBLEM_TOO_LARGE, "it does not fit into one record");
+    if (key.n > LOG_KEY_SIZE_MAX || key.n + value.n > LOG_RECORD_SIZE_MAX) {
+        *out_handled = too_large(request);
         return false;
     }
     request->outputs[request->claim.outputs_n++] =
         (struct log_output){.topic = topic, .part = part, .key = key, .value = value};
     request->outputs_size += key.n + value.n;
     return true;
+}
+
+bool write_record(struct request *request, enum topic topic, int part, struct th_str key,
+                  const struct event *event, enum handled *out_handled)
+{
+    struct th_buf encoded = {0};
+    struct th_str value = {0};
+
+    enum th_code code = key.p ? event_encode(event, &encoded) : TH_NOMEM;
+    if (code == TH_OK)
+        code = th_arena_copy(&request->arena, th_buf_str(&encoded), &value);
+    th_buf_fini(&encoded);
+    if (code == TH_OK)
+        return write_bytes(request, topic, part, key, value, out_handled);
+    *out_handled = code == TH_NOMEM ? no_memory(request) : too_large(request);
+    return false;
 }
 
 enum handled write_claim(struct request *request, const struct write *write, int status,

@@ -29,6 +29,8 @@ static const struct views_ops ops = {
     .command = query_command,
     .opt_outs = query_opt_outs,
     .lag = query_lag,
+    .dead_letters = query_dead_letters,
+    .dead_letter = query_dead_letter,
     .troubles = query_troubles,
 };
 

@@ -32,6 +32,11 @@ enum th_code query_wait_for(struct views *views, const struct log_place *places,
                             int64_t until_us, struct th_err *err);
 enum th_code query_lag(struct views *views, int64_t *out_events, struct th_err *err);
 enum th_code query_troubles(struct views *views, struct view_troubles *out, struct th_err *err);
+enum th_code query_dead_letters(struct views *views, bool is_unsettled, const struct th_id *after,
+                                size_t limit, struct th_arena *arena, struct view_dead_letter **out,
+                                size_t *out_n, struct th_err *err);
+enum th_code query_dead_letter(struct views *views, struct th_id id, struct th_arena *arena,
+                               struct view_dead_record *out, struct th_err *err);
 enum th_code query_campaigns(struct views *views, struct th_str tenant, const struct th_id *after,
                              size_t limit, struct th_arena *arena, struct view_campaign **out,
                              size_t *out_n, struct th_err *err);

@@ -163,7 +163,8 @@ static const struct pg_statement list_troubles = {
     " coalesce(sum(n) FILTER (WHERE source = 1 AND outcome = 'planned'), 0) AS p,"
     " coalesce(sum(n) FILTER (WHERE source = 2), 0) AS o"
     " FROM views.campaign_counters GROUP BY campaign) c),"
-    " (SELECT count(*) FROM views.dead_letters)"};
+    " (SELECT count(*) FROM views.dead_letters d WHERE d.letter IS NOT NULL AND NOT EXISTS"
+    " (SELECT FROM views.dead_letter_ends e WHERE e.letter = d.letter))"};
 
 enum th_code query_troubles(struct views *views, struct view_troubles *out, struct th_err *err)
 {

@@ -89,5 +89,6 @@ extern const struct cli_command cli_recipients_commands[];
 extern const struct cli_command cli_consent_commands[];
 extern const struct cli_command cli_compare_commands[];
 extern const struct cli_command cli_top_commands[];
+extern const struct cli_command cli_dead_letter_commands[];
 
 #endif

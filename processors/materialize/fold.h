@@ -12,7 +12,7 @@
  *   attempts                                     dispatch.attempts
  *   campaigns, commands, releases                campaign.commands, campaign.events
  *   audiences, audience_parts                    campaign.audience
- *   opt_outs; lanes; dead_letters                consent.events; config; dead.letters
+ *   opt_outs; lanes; dead_letters, their ends    consent.events; config; dead.letters
  *   campaign_counters, campaign_costs            sends and attempts, a row per partition
  */
 #ifndef TELEHUB_PROCESSORS_MATERIALIZE_FOLD_H

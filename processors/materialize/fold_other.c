@@ -1,4 +1,5 @@
 #include "common/content.h"
+#include "common/eventlog/dead_letter.h"
 #include "processors/materialize/fold_private.h"
 
 /* --- consent.events -----------------------------------------------------------------------------
@@ -61,11 +62,29 @@ static enum th_code take_dead_letter(const struct folding *f)
     if (!row)
         return TH_OK;
     row->at = f->meta->time_us;
+    row->letter = f->meta->event_id;
     TH_TRY(view_batch_text(f->batch, &row->tenant, f->meta->tenant));
     TH_TRY(view_batch_text(f->batch, &row->about_topic, ev->topic));
     TH_TRY(view_batch_text(f->batch, &row->consumer, ev->consumer));
     TH_TRY(view_batch_text(f->batch, &row->code, ev->code));
     return view_batch_text(f->batch, &row->detail, ev->detail);
+}
+
+/* The first end counts. */
+static enum th_code take_dead_letter_end(const struct folding *f)
+{
+    const struct dead_letter_settled *ev = &f->event->as.dead_letter_settled;
+    const struct dead_letter_ends_row key = {.letter = ev->letter};
+    struct dead_letter_ends_row *row;
+    void *found;
+
+    TH_TRY(view_batch_row(f->batch, VIEW_TABLE_DEAD_LETTER_ENDS, &key, f->place.part, &found));
+    row = found;
+    if (!row || row->at)
+        return TH_OK;
+    row->at = f->meta->time_us;
+    TH_TRY(view_batch_text(f->batch, &row->tenant, f->meta->tenant));
+    return view_batch_text(f->batch, &row->how, th_str(dead_letter_end_name(ev->end)));
 }
 
 enum th_code fold_undecodable(struct view_batch *batch, struct log_place place, enum th_code code,
@@ -80,6 +99,7 @@ enum th_code fold_undecodable(struct view_batch *batch, struct log_place place, 
     row = found;
     if (!row)
         return TH_OK;
+    row->letter = dead_letter_id("materialize", &(struct log_record){.place = place});
     TH_TRY(view_batch_text(batch, &row->about_topic, th_str(topic_name(place.topic))));
     TH_TRY(view_batch_text(batch, &row->consumer, TH_STR("materialize")));
     TH_TRY(view_batch_text(batch, &row->code, th_str(th_code_name(code))));
@@ -101,6 +121,8 @@ enum th_code fold_other(const struct folding *f)
         return take_account(f);
     case EVENT_DEAD_LETTER:
         return take_dead_letter(f);
+    case EVENT_DEAD_LETTER_SETTLED:
+        return take_dead_letter_end(f);
     default:
         return TH_OK;
     }

@@ -492,6 +492,101 @@ static void test_stop(void **unused)
     answer_free(&answer);
 }
 
+/* --- dead letters
+ * -------------------------------------------------------------------------------------- */
+
+#define LETTER   "0190f000-0000-8000-8000-00000000dead"
+#define LETTER_V "\x00\x00\x00\x00\x63 no such schema"
+
+static void see_letter(void *arg, const struct event *event, const struct log_record *record)
+{
+    bool *is_settled = arg;
+
+    (void)record;
+    *is_settled |= event->type == EVENT_DEAD_LETTER_SETTLED;
+}
+
+static void have_letter(const char *topic, const char *key, const char *consumer)
+{
+    struct view_dead_record *dead = &world.views.dead;
+
+    *dead = (struct view_dead_record){
+        .letter = {.tenant = TH_STR(WORLD_TENANT),
+                   .at_us = 1,
+                   .topic = th_str(topic),
+                   .consumer = th_str(consumer),
+                   .code = TH_STR("TH_MALFORMED"),
+                   .detail = TH_STR("it has no schema")},
+        .letter_key = th_str(key),
+        .key = th_str(key),
+        .value = {LETTER_V, sizeof LETTER_V - 1},
+    };
+    assert_true(th_id_parse(TH_STR(LETTER), &dead->letter.id));
+}
+
+static void test_dead_letters(void **unused)
+{
+    bool is_settled = false;
+    struct th_err err = {0};
+    int64_t before;
+    int64_t after;
+    int part = topic_partition_of_key(TH_STR(WORLD_TENANT "/x"),
+                                      th_log_partitions(world.log, TOPIC_SEND_REQUESTS));
+
+    (void)unused;
+    have_letter("send.requests", WORLD_TENANT "/x", "retry");
+    expect(call("GET", "/api/v1/dead-letters", NULL, NULL, 403), "forbidden");
+    expect(call_as_operator("GET", "/api/v1/dead-letters", NULL, NULL, 200),
+           "\"detail\":\"it has no schema\",\"settled\":null");
+    expect(call_as_operator("GET", "/api/v1/dead-letters/" LETTER, NULL, NULL, 200),
+           "\"value_base64\":\"AAAAAGMgbm8gc3VjaCBzY2hlbWE=\",\"record\":null,\"event\":null,"
+           "\"decode_error\":\"");
+    print_message("  replayed: its bytes lie on its topic again, and its end in dead.letters\n");
+    assert_int_equal(th_log_end(world.log, TOPIC_SEND_REQUESTS, part, &before, &err), TH_OK);
+    expect(call_as_operator("POST", "/api/v1/dead-letters/" LETTER "/replay", "again-1", NULL, 202),
+           "\"settled\":\"replayed\"");
+    assert_int_equal(th_log_end(world.log, TOPIC_SEND_REQUESTS, part, &after, &err), TH_OK);
+    assert_int_equal(after, before + 1);
+    log_events(world.log, TOPIC_DEAD_LETTERS, see_letter, &is_settled);
+    assert_true(is_settled);
+    print_message("  what is settled is not settled again\n");
+    world.views.dead.letter.settled = TH_STR("replayed");
+    expect(
+        call_as_operator("POST", "/api/v1/dead-letters/" LETTER "/discard", "again-2", NULL, 409),
+        "it was replayed already");
+    expect(call_as_operator("GET", "/api/v1/dead-letters", NULL, NULL, 200), "{\"data\":[]");
+    expect(call_as_operator("GET", "/api/v1/dead-letters?settled=also", NULL, NULL, 200), LETTER);
+}
+
+static void test_dead_letters_that_cannot_be_replayed(void **unused)
+{
+    static const struct {
+        const char *topic;
+        const char *key;
+        const char *consumer;
+        const char *why;
+    } cases[] = {
+        {"send.events", WORLD_TENANT "/x", "materialize", "telehub view rebuild"},
+        {"no.topic", WORLD_TENANT "/x", "retry", "telehub view rebuild"},
+        {"dispatch.requests", WORLD_TENANT "/nobody", "dispatch", "no lane that is known"},
+        {"dispatch.requests", "nothing", "dispatch", "no lane that is known"},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        char key[16];
+
+        (void)snprintf(key, sizeof key, "never-%zu", i);
+        have_letter(cases[i].topic, cases[i].key, cases[i].consumer);
+        expect(call_as_operator("POST", "/api/v1/dead-letters/" LETTER "/replay", key, NULL, 409),
+               cases[i].why);
+    }
+    expect(call_as_operator("POST", "/api/v1/dead-letters/" LETTER "/discard", "never", NULL, 202),
+           "\"settled\":\"discarded\"");
+    world.views.dead = (struct view_dead_record){0};
+    expect(call_as_operator("GET", "/api/v1/dead-letters/" LETTER, NULL, NULL, 404), "not_found");
+}
+
 /* --- tenants and accounts
  * ------------------------------------------------------------------------------ */
 
@@ -735,6 +830,8 @@ int main(void)
         cmocka_unit_test(test_send_is_shown),
         cmocka_unit_test(test_consent),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_dead_letters),
+        cmocka_unit_test(test_dead_letters_that_cannot_be_replayed),
         cmocka_unit_test(test_tenants),
         cmocka_unit_test(test_providers),
         cmocka_unit_test(test_providers_refused),

@@ -271,6 +271,34 @@ static enum th_code lag(struct views *views, int64_t *out_events, struct th_err 
     return of(views)->is_down ? th_fail(err, TH_UNAVAILABLE, "down") : TH_OK;
 }
 
+static enum th_code dead_letters(struct views *views, bool is_unsettled, const struct th_id *after,
+                                 size_t limit, struct th_arena *arena,
+                                 struct view_dead_letter **out, size_t *out_n, struct th_err *err)
+{
+    (void)after;
+    (void)limit;
+    (void)arena;
+    struct gateway_views *self = of(views);
+
+    if (self->is_down)
+        return th_fail(err, TH_UNAVAILABLE, "down");
+    *out = &self->dead.letter;
+    *out_n = self->dead.letter.id.b[0] && !(is_unsettled && self->dead.letter.settled.n);
+    return TH_OK;
+}
+
+static enum th_code dead_letter(struct views *views, struct th_id id, struct th_arena *arena,
+                                struct view_dead_record *out, struct th_err *err)
+{
+    (void)arena;
+    struct gateway_views *self = of(views);
+
+    if (!th_id_eq(id, self->dead.letter.id))
+        return th_fail(err, TH_NOT_FOUND, "no such dead letter");
+    *out = self->dead;
+    return TH_OK;
+}
+
 static const struct views_ops ops = {
     .wait_for = wait_for,
     .campaigns = campaigns,
@@ -283,6 +311,8 @@ static const struct views_ops ops = {
     .command = command,
     .opt_outs = opt_outs,
     .lag = lag,
+    .dead_letters = dead_letters,
+    .dead_letter = dead_letter,
 };
 
 void gateway_views_init(struct gateway_views *views, struct th_log *log)

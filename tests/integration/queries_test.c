@@ -572,6 +572,68 @@ static void test_opt_outs_in_force(void **unused)
     assert_int_equal(total, 4); /* of seven, three were taken back */
 }
 
+/* --- dead letters ------------------------------------------------------------------------------
+ */
+
+static void test_dead_letters_and_their_ends(void **unused)
+{
+    (void)unused;
+    const struct th_id key = story_campaign(OURS);
+    struct event event = {.type = EVENT_DEAD_LETTER,
+                          .as.dead_letter = {.meta.time_us = at_s(1),
+                                             .topic = TH_STR("send.requests"),
+                                             .key = TH_STR("pratham/x"),
+                                             .value = TH_STR("\1 not a record"),
+                                             .consumer = TH_STR("retry"),
+                                             .code = TH_STR("TH_MALFORMED"),
+                                             .detail = TH_STR("it has no schema")}};
+    struct view_dead_record dead;
+    struct view_dead_letter *at;
+    struct view_troubles before;
+    struct view_troubles after;
+    struct th_err err = {0};
+    size_t n;
+
+    fold_all();
+    assert_int_equal(views->ops->troubles(views, &before, &err), TH_OK);
+    (void)tell(TOPIC_DEAD_LETTERS, us, key, &event);
+    const struct th_id id = event_meta(&event)->event_id;
+    fold_all();
+    assert_int_equal(views->ops->troubles(views, &after, &err), TH_OK);
+    assert_int_equal(after.dead_letters, before.dead_letters + 1);
+    assert_int_equal(views->ops->dead_letter(views, id, &arena, &dead, &err), TH_OK);
+    assert_str_equal(dead.key, TH_STR("pratham/x"));
+    assert_str_equal(dead.value, TH_STR("\1 not a record"));
+    assert_str_equal(dead.letter.detail, TH_STR("it has no schema"));
+    assert_int_equal(dead.letter.settled.n, 0);
+
+    print_message("  settled, it is listed only when asked for; what came first counts\n");
+    event = (struct event){.type = EVENT_DEAD_LETTER_SETTLED,
+                           .as.dead_letter_settled = {.meta.time_us = at_s(2), .letter = id}};
+    (void)tell(TOPIC_DEAD_LETTERS, us, key, &event);
+    event = (struct event){.type = EVENT_DEAD_LETTER_SETTLED,
+                           .as.dead_letter_settled = {.meta.time_us = at_s(3),
+                                                      .letter = id,
+                                                      .end = DEAD_LETTER_END_DISCARDED}};
+    (void)tell(TOPIC_DEAD_LETTERS, us, key, &event);
+    fold_all();
+    assert_int_equal(views->ops->troubles(views, &after, &err), TH_OK);
+    assert_int_equal(after.dead_letters, before.dead_letters);
+    assert_int_equal(views->ops->dead_letters(views, true, NULL, 1000, &arena, &at, &n, &err),
+                     TH_OK);
+    assert_int_equal(n, before.dead_letters);
+    assert_int_equal(views->ops->dead_letters(views, false, NULL, 1000, &arena, &at, &n, &err),
+                     TH_OK);
+    assert_int_equal(n, before.dead_letters + 1);
+    assert_int_equal(
+        views->ops->dead_letters(views, false, &at[n - 1].id, 5, &arena, &at, &n, &err), TH_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(views->ops->dead_letter(views, id, &arena, &dead, &err), TH_OK);
+    assert_str_equal(dead.letter.settled, TH_STR("replayed"));
+    assert_true(dead.letter.settled_us == at_s(2));
+    assert_int_equal(views->ops->dead_letter(views, key, &arena, &dead, &err), TH_NOT_FOUND);
+}
+
 /* --- tenants ---------------------------------------------------------------------------------- */
 
 /* Each question about something of the other tenant's. */
@@ -909,6 +971,7 @@ int main(void)
         cmocka_unit_test(test_campaigns_page_by_page),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_opt_outs_in_force),
+        cmocka_unit_test(test_dead_letters_and_their_ends),
         cmocka_unit_test(test_progress_and_rate),
         cmocka_unit_test(test_a_writer_sees_what_it_wrote),
         cmocka_unit_test(test_places_that_there_are_not),
