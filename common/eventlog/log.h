@@ -141,6 +141,9 @@ enum th_code th_log_reader_open(struct th_log *log, const struct log_place *from
  * partition, partitions interleaved; *out is empty when nothing new is there. Does not wait. The
  * reader moves on past what it returned.
  *
+ * What was committed through this struct th_log is seen at once, and so is whatever was there when
+ * the reader was opened; what another process commits after that, within 250 ms.
+ *
  * Errors: TH_UNAVAILABLE; TH_CORRUPT (checksum, or a gap: stop and alarm); TH_NOMEM. After an
  * error the reader stands where it stood. */
 TH_MUST_USE

@@ -83,7 +83,6 @@ struct request *request_new(struct gateway *gateway)
     *request = (struct request){
         .magic = MAGIC, .gateway = gateway, .arena = arena, .body = body, .answer = answer};
     atomic_init(&request->refs, 1);
-    atomic_init(&request->phase, REQUEST_RUNNING);
     return request;
 }
 

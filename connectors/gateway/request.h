@@ -25,6 +25,7 @@
 
 struct MHD_Connection;
 struct gateway;
+struct loop;
 struct route;
 
 enum caller {
@@ -63,12 +64,14 @@ struct problem_error {
 struct request {
     unsigned magic;
     atomic_uint refs;
-    atomic_int phase;
+    enum request_phase phase; /* of the HTTP thread alone */
     struct gateway *gateway;
+    struct loop *loop;                 /* of the HTTP thread that it came from */
     struct MHD_Connection *connection; /* valid while not answered */
     struct request *next, *prev;       /* among those that wait */
     int64_t deadline_us;
-    struct request *queued; /* next in a worker's or writer's queue, or among the spare ones */
+    struct request *queued; /* next in a worker's or writer's queue, among the finished or the
+                               spare ones */
 
     struct th_arena arena;
     struct th_buf body;

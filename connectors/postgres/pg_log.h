@@ -34,7 +34,7 @@ struct pg_log_config {
     int stale_ms;             /* 20 000 without heartbeat: an owner on another host is dead */
     int notify_ms;            /* 10: at least so long between two hints to other processes */
     int relisten_ms;          /* 250: between two tries to listen again */
-    int probe_ms;             /* 250: a busy reader asks the table at least so often for others' */
+    int probe_ms;             /* 250: a reader asks the table at least so often for others' */
     int house_ms;             /* 5 000: between two rounds of pruning */
     int idem_kept_s;          /* 172 800 = 48 h */
 

@@ -41,6 +41,7 @@ struct partition {
     int seg;
     int left_seg; /* the segment that the head has left and in which nothing more was found */
     int64_t table_next;
+    bool is_at_end; /* when it was asked last, it had nothing more */
 };
 
 struct pg_reader {
@@ -86,6 +87,7 @@ static void stand_at(struct partition *part, int64_t offset)
     part->next = offset;
     part->is_located = false;
     part->left_seg = 0;
+    part->is_at_end = false;
 }
 
 static enum th_code corrupt(struct th_err *err, const struct partition *part, int64_t base)
@@ -342,9 +344,14 @@ const struct pg_statement pg_sql_fetch = {
     "   WHERE y.before < $6::int8) b ON true",
 };
 
+static bool is_used_up(const struct partition *part)
+{
+    return !part->at_hand.block && part->queue_n == 0;
+}
+
 static bool is_askable(const struct partition *part)
 {
-    return part->is_located && !part->at_hand.block && part->queue_n == 0;
+    return part->is_located && is_used_up(part);
 }
 
 static enum th_code enqueue(struct partition *part, struct fetched batch)
@@ -389,6 +396,7 @@ static enum th_code fetch_batch(struct partition *part, int64_t base, struct pg_
         return th_fail(err, TH_NOMEM, "a batch");
     }
     part->table_next = base + count;
+    part->is_at_end = false;
     return TH_OK;
 }
 
@@ -413,7 +421,9 @@ static enum th_code apply_row(struct pg_reader *reader, struct pg_row *row, bool
         part->left_seg = part->seg;
         part->is_located = false;
         *out_moved = true;
+        return TH_OK;
     }
+    part->is_at_end = true;
     return TH_OK;
 }
 
@@ -490,23 +500,33 @@ static bool has_lag(const struct pg_reader *reader)
 {
     for (size_t i = 0; i < reader->n; i++) {
         const struct partition *part = &reader->parts[i];
-        if (!part->at_hand.block && part->queue_n == 0 &&
+        if (is_used_up(part) &&
             part->next < pg_ring_end(log_of(reader)->ring, part->topic, part->part))
             return true;
     }
     return false;
 }
 
-/* Whether the table must be asked, given that some partitions are dry. An empty answer always
- * rests on the table; a busy reader asks it when others have written, and every probe_ms. */
+/* Had the table, when it was asked last, nothing that the reader does not have? */
+static bool was_at_end(const struct pg_reader *reader)
+{
+    for (size_t i = 0; i < reader->n; i++)
+        if (is_used_up(&reader->parts[i]) && !reader->parts[i].is_at_end)
+            return false;
+    return true;
+}
+
+/* Whether the table must be asked, given that some partitions are dry. Once it had nothing more,
+ * what comes is this process' own, which the ring knows of, or others', which a hint announces; for
+ * hints that are lost it is asked every probe_ms all the same. */
 static bool is_probe_due(const struct pg_reader *reader)
 {
     const struct pg_log *log = log_of(reader);
     int64_t age_us = th_clock_monotonic_us(&th_clock_real) - reader->probed_us;
 
-    return reader->seen_n == 0 || reader->probed_us == 0 ||
-           age_us >= log->config.probe_ms * TH_US_PER_MS ||
-           reader->foreign_seen != pg_bell_foreign(log->bell) || has_lag(reader);
+    return reader->probed_us == 0 || age_us >= log->config.probe_ms * TH_US_PER_MS ||
+           reader->foreign_seen != pg_bell_foreign(log->bell) || has_lag(reader) ||
+           (reader->seen_n == 0 && !was_at_end(reader));
 }
 
 static enum th_code read_some(struct pg_reader *reader, struct th_arena *arena, struct th_err *err)
