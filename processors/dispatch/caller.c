@@ -2,6 +2,7 @@
 
 #include "common/callback_token.h"
 #include "common/log_line.h"
+#include "processors/dispatch/dispatch.h"
 #include "processors/dispatch/journal.h"
 
 #include <assert.h>
@@ -12,12 +13,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SCRATCH_MAX   ((size_t)4 * 1024 * 1024)
-#define DONE_MAX      64
-#define EXCERPT_MAX   1024
-#define SEARCH_MARGIN (60 * TH_US_PER_SEC) /* what the provider's clock may differ by */
-#define SEARCH_SPAN   (5 * TH_US_PER_MIN)  /* from the start on: the send window and the way */
-#define DIGITS_SHOWN  6                    /* longer ones may be a telephone number */
+#define SCRATCH_MAX  ((size_t)4 * 1024 * 1024)
+#define DONE_MAX     64
+#define EXCERPT_MAX  1024
+#define DIGITS_SHOWN 6 /* longer ones may be a telephone number */
 
 /* One call or look-up, from the commit to its answer. */
 struct job {
@@ -287,8 +286,8 @@ static enum th_code build_lookup(struct caller *caller, struct job *job,
         .channel = provider_channel_of(lookup->channel),
         .to = lookup->to,
         .from = lookup->sender,
-        .not_before_us = lookup->started_us - SEARCH_MARGIN,
-        .not_after_us = lookup->started_us + SEARCH_SPAN,
+        .not_before_us = lookup->started_us - DISPATCH_SEARCH_BEFORE_US,
+        .not_after_us = lookup->started_us + DISPATCH_SEARCH_AFTER_US,
     };
     return job->wire->search_build(account, &job->search, &caller->scratch, out_req, err);
 }

@@ -13,6 +13,7 @@ struct dispatch_config dispatch_config_default(void)
         .window_max = 512,
         .callback_window_sms_us = INT64_C(86400000000),
         .callback_window_call_us = INT64_C(900000000),
+        .search_wait_us = INT64_C(60000000),
         .price_wait_us = INT64_C(5000000),
         .price_tries = 8,
         .report_wait_us = INT64_C(600000000),
@@ -206,6 +207,9 @@ static void dispatch_free(void *core)
     table_free(d->flights);
     timers_fini(&d->timers);
     plans_free(d->plans);
+    for (int i = 0; d->recents && i < d->env.partitions; i++)
+        recent_free(d->recents[i]);
+    free(d->recents);
     for (size_t i = 0; i < d->lanes_n; i++)
         free(d->lanes[i]);
     free(d->lanes);
@@ -226,7 +230,8 @@ static enum th_code dispatch_new(const void *config, const struct core_env *env,
     d->controls = table_new(sizeof(struct control), DISPATCH_ATTEMPTS_MAX);
     d->flights = table_new(sizeof(struct flight), DISPATCH_ATTEMPTS_MAX);
     d->plans = plans_new(env->partitions);
-    if (!d->attempts || !d->controls || !d->flights || !d->plans) {
+    d->recents = calloc((size_t)env->partitions, sizeof(struct recent *));
+    if (!d->recents || !d->attempts || !d->controls || !d->flights || !d->plans) {
         dispatch_free(d);
         return TH_NOMEM;
     }
@@ -401,7 +406,7 @@ const struct core_ops dispatch_core = {
     .app = LOG_APP_DISPATCH,
     .own = TOPIC_DISPATCH_ATTEMPTS,
     .inputs = 1U << TOPIC_DISPATCH_REQUESTS | 1U << TOPIC_PROVIDER_CALLBACKS,
-    .fold_version = 2,
+    .fold_version = 3,
     .new = dispatch_new,
     .free = dispatch_free,
     .decide = dispatch_decide,

@@ -19,6 +19,11 @@
 #define DISPATCH_LANES_MAX    4096
 #define DISPATCH_SPAN_MAX     16000 /* offsets from the first waiting plan to the last one read */
 
+/* What a search covers, of the provider's clock: it may differ from ours, and the send window and
+ * the way to the provider take their time. */
+#define DISPATCH_SEARCH_BEFORE_US INT64_C(60000000)
+#define DISPATCH_SEARCH_AFTER_US  INT64_C(300000000)
+
 struct dispatch_config {
     /* The wires that it can speak, by name; ends at NULL. Static. */
     const struct provider_ops *const *wires;
@@ -29,6 +34,8 @@ struct dispatch_config {
     int32_t window_max;
     int64_t callback_window_sms_us; /* then an unknown outcome is in doubt */
     int64_t callback_window_call_us;
+    int64_t search_wait_us; /* an outcome is unknown: after this time, and after 1.5 and 3 times as
+                               much, the provider's list is searched by number and time */
     int64_t price_wait_us;  /* from the final report to the first look-up; four times as long each
                                time */
     int32_t price_tries;    /* then the estimate stays */

@@ -1,6 +1,10 @@
 #include "processors/dispatch/state.h"
 
+#include "common/hash.h"
+
 #include <string.h>
+
+#define PARTY_LEN_MAX 128
 
 struct th_id attempt_id(struct attempt_ref ref)
 {
@@ -23,16 +27,90 @@ int64_t dispatch_price_wait_us(const struct dispatch_config *config, int lookups
     return wait;
 }
 
+/* --- whom it went to --------------------------------------------------------------------------
+ */
+
+struct party party_parse(struct th_str text)
+{
+    struct party party;
+
+    (void)th_str_cut(text, ' ', &party.to, &party.sender);
+    return party;
+}
+
+static uint64_t party_hash(const struct attempt *a)
+{
+    return th_hash64(blob_str(a->party), (uint64_t)a->lane);
+}
+
+static uint64_t attempt_hash(const struct attempt *a)
+{
+    return th_hash64(th_id_bytes(&a->id), 0);
+}
+
+static struct recent **recent_of(const struct dispatch *d, const struct attempt *a)
+{
+    return &d->recents[a->lane % d->env.partitions];
+}
+
+bool dispatch_is_alone(const struct dispatch *d, const struct attempt *a)
+{
+    const struct recent *recent = *recent_of(d, a);
+
+    return a->party && recent &&
+           recent_is_alone(recent, party_hash(a), attempt_hash(a), table_piece(a->id));
+}
+
+static enum th_code keep_party(struct dispatch *d, struct attempt *a, struct party party)
+{
+    char text[PARTY_LEN_MAX];
+
+    if (party.to.n + 1 + party.sender.n > sizeof text)
+        return TH_OK; /* then a callback must tell */
+    memcpy(text, party.to.p, party.to.n);
+    text[party.to.n] = ' ';
+    if (party.sender.n)
+        memcpy(text + party.to.n + 1, party.sender.p, party.sender.n);
+    return table_blob(d->attempts, (struct th_str){text, party.to.n + 1 + party.sender.n},
+                      &a->party);
+}
+
+static enum th_code note_party(struct dispatch *d, struct attempt *a,
+                               const struct attempt_started *ev)
+{
+    struct recent **recent = recent_of(d, a);
+
+    if (ev->to.is != STRING_OR_SEALED_STRING || !ev->to.as.string.n)
+        return TH_OK;
+    TH_TRY(keep_party(d, a, (struct party){ev->to.as.string, ev->sender}));
+    if (!a->party)
+        return TH_OK;
+    if (!*recent)
+        *recent = recent_new();
+    if (!*recent)
+        return TH_NOMEM;
+    recent_note(*recent, party_hash(a), attempt_hash(a), table_piece(a->id), a->started_us);
+    return TH_OK;
+}
+
+/* --- attempts ---------------------------------------------------------------------------------
+ */
+
 static enum th_code set_due(struct dispatch *d, struct attempt *a, int64_t due_us)
 {
     a->due_at_us = due_us;
     return due_us == INT64_MAX ? TH_OK : timers_add(&d->timers, due_us, a->id);
 }
 
-static int64_t callback_window(const struct dispatch *d, const struct attempt *a)
+int64_t dispatch_gives_up_us(const struct dispatch *d, const struct attempt *a)
 {
-    return a->channel == CHANNEL_CALL ? d->config.callback_window_call_us
-                                      : d->config.callback_window_sms_us;
+    return a->started_us + (a->channel == CHANNEL_CALL ? d->config.callback_window_call_us
+                                                       : d->config.callback_window_sms_us);
+}
+
+static int64_t sooner(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
 }
 
 static enum th_code started(struct dispatch *d, const struct attempt_started *ev)
@@ -53,13 +131,15 @@ static enum th_code started(struct dispatch *d, const struct attempt_started *ev
     a->started_us = ev->meta.time_us;
     a->session = (uint64_t)ev->session;
     a->due_at_us = INT64_MAX;
-    return table_blob(d->attempts, ev->meta.tenant, &a->tenant);
+    TH_TRY(table_blob(d->attempts, ev->meta.tenant, &a->tenant));
+    return note_party(d, a, ev);
 }
 
 static enum th_code gone(struct dispatch *d, struct attempt *a)
 {
     TH_TRY(table_drop(d->attempts, a->tenant));
     TH_TRY(table_drop(d->attempts, a->provider_id));
+    TH_TRY(table_drop(d->attempts, a->party));
     return table_remove(d->attempts, a->id);
 }
 
@@ -77,6 +157,9 @@ static enum th_code accepted(struct dispatch *d, struct attempt *a, struct th_st
     if (a->stand == ATTEMPT_ACCEPTED)
         return TH_OK;
     a->stand = ATTEMPT_ACCEPTED;
+    a->lookups = 0;
+    TH_TRY(table_drop(d->attempts, a->party));
+    a->party = NULL;
     return set_due(d, a, now_us + d->config.report_wait_us);
 }
 
@@ -90,7 +173,7 @@ static enum th_code settle(struct dispatch *d, struct attempt *a, enum attempt_o
         if (a->stand == ATTEMPT_ACCEPTED)
             return TH_OK; /* a callback knew better */
         a->stand = ATTEMPT_UNKNOWN;
-        return set_due(d, a, a->started_us + callback_window(d, a));
+        return set_due(d, a, sooner(now_us + d->config.search_wait_us, dispatch_gives_up_us(d, a)));
     case ATTEMPT_OUTCOME_REJECTED:
     case ATTEMPT_OUTCOME_THROTTLED:
     case ATTEMPT_OUTCOME_NOT_SENT:
@@ -175,16 +258,18 @@ enum th_code dispatch_evolve(void *core, const struct event *event)
 }
 
 enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,
-                              struct th_str provider_id)
+                              struct th_str provider_id, struct th_str party)
 {
     void *entry;
 
     TH_TRY(table_insert(d->attempts, saved->id, &entry));
     struct attempt *a = entry;
     *a = *saved;
-    a->tenant = a->provider_id = NULL;
+    a->tenant = a->provider_id = a->party = NULL;
     TH_TRY(table_blob(d->attempts, tenant, &a->tenant));
     if (provider_id.n > 0)
         TH_TRY(table_blob(d->attempts, provider_id, &a->provider_id));
+    if (party.n > 0)
+        TH_TRY(table_blob(d->attempts, party, &a->party));
     return set_due(d, a, a->due_at_us);
 }

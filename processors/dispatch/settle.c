@@ -292,13 +292,104 @@ static enum th_code look_later(struct turn *turn, struct attempt_ref ref)
     return timers_add(&turn->d->timers, a->due_at_us, a->id);
 }
 
+/* --- searches: what an attempt of unknown outcome may have left behind
+ * --------------------------- */
+
+#define SEARCHES_MAX 3
+
+static const struct provider_ops *wire_of_lane(const struct dispatch *d, int32_t lane)
+{
+    const struct ref_lane *known = reference_lane(d->env.reference, lane);
+
+    return known ? wire_of(d, known->account.wire) : NULL;
+}
+
+static bool may_search(const struct dispatch *d, const struct attempt *a)
+{
+    const struct provider_ops *wire = wire_of_lane(d, a->lane);
+
+    return a->lookups < SEARCHES_MAX && wire && wire->search_build && dispatch_is_alone(d, a);
+}
+
+static enum th_code say_given_up(struct turn *turn, const struct attempt *a)
+{
+    return say_resolved(turn, a, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY, TH_STR(""),
+                        "no callback within its window");
+}
+
+static enum th_code search(struct turn *turn, const struct attempt *a)
+{
+    struct party party = party_parse(blob_str(a->party));
+    struct effect effect = {
+        .type = EFFECT_LOOKUP,
+        .as.lookup = {.attempt = a->ref,
+                      .lane = a->lane,
+                      .channel = (enum channel)a->channel,
+                      .to = party.to,
+                      .sender = party.sender,
+                      .started_us = a->started_us},
+    };
+    return core_effect(turn->out, &effect);
+}
+
+/* Volatile like look_later: the searches begin anew after a restart, the end stays where it is. */
+static enum th_code unknown_due(struct turn *turn, const struct attempt *a)
+{
+    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
+    void *entry;
+
+    if (turn->in->now_us >= gives_up_us)
+        return say_given_up(turn, a);
+    if (may_search(turn->d, a))
+        return search(turn, a);
+    TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
+    ((struct attempt *)entry)->due_at_us = gives_up_us;
+    return timers_add(&turn->d->timers, gives_up_us, a->id);
+}
+
+/* Not found proves nothing: it may be found later, or a callback comes. */
+static enum th_code search_later(struct turn *turn, const struct attempt *a)
+{
+    int64_t wait_us = turn->d->config.search_wait_us;
+    int64_t next_us = turn->in->now_us + (a->lookups == 0 ? wait_us / 2 : wait_us * 3 / 2);
+    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
+    void *entry;
+
+    TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
+    ((struct attempt *)entry)->lookups++;
+    ((struct attempt *)entry)->due_at_us = next_us < gives_up_us ? next_us : gives_up_us;
+    return timers_add(&turn->d->timers, ((struct attempt *)entry)->due_at_us, a->id);
+}
+
+/* One record at the number, by the sender, at the time, and no other attempt of ours that it could
+ * be: it is this attempt's. */
+static enum th_code settle_search(struct turn *turn, const struct attempt *a,
+                                  const struct provider_lookup *lookup)
+{
+    struct subject subject = {a->ref, blob_str(a->tenant), a->lane, (enum channel)a->channel, a};
+
+    if (lookup->result != PROVIDER_FOUND || lookup->n_reports != 1 ||
+        !dispatch_is_alone(turn->d, a))
+        return search_later(turn, a);
+    return take_report(turn, &subject, &lookup->reports[0], RESOLVED_HOW_LOOKUP);
+}
+
+/* What was searched for before a callback named the attempt. */
+static bool is_of_another(const struct attempt *a, const struct provider_lookup *lookup)
+{
+    return lookup->n_reports > 0 &&
+           !th_str_eq(lookup->reports[0].provider_id, blob_str(a->provider_id));
+}
+
 enum th_code settle_lookup(struct turn *turn, const struct answer *answer)
 {
     struct attempt_ref ref = answer->as.lookup_ended.attempt;
     const struct provider_lookup *lookup = &answer->as.lookup_ended.lookup;
     const struct attempt *a = attempt_of(turn, ref);
 
-    if (!a || a->stand != ATTEMPT_ACCEPTED)
+    if (a && a->stand == ATTEMPT_UNKNOWN)
+        return settle_search(turn, a, lookup);
+    if (!a || a->stand != ATTEMPT_ACCEPTED || is_of_another(a, lookup))
         return TH_OK;
     if (lookup->result != PROVIDER_FOUND || lookup->n_reports == 0)
         return look_later(turn, ref);
@@ -330,8 +421,7 @@ enum th_code settle_due(struct turn *turn, const struct attempt *a)
 {
     switch ((enum attempt_stand)a->stand) {
     case ATTEMPT_UNKNOWN:
-        return say_resolved(turn, a, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY, TH_STR(""),
-                            "no callback within its window");
+        return unknown_due(turn, a);
     case ATTEMPT_ACCEPTED:
         return look(turn, a);
     case ATTEMPT_STARTED:

@@ -6,6 +6,7 @@
 #include "common/eventlog/timers.h"
 #include "processors/dispatch/dispatch.h"
 #include "processors/dispatch/plans.h"
+#include "processors/dispatch/recent.h"
 
 /* An attempt that may still need something: a result, a resolution, a report, a price. */
 struct attempt {
@@ -13,13 +14,14 @@ struct attempt {
     struct attempt_ref ref;
     struct blob *tenant;
     struct blob *provider_id; /* NULL: not known */
+    struct blob *party;       /* party_of(), while it may be searched for by that; else NULL */
     struct th_id campaign;
     int64_t started_us;
     int64_t due_at_us; /* the timer that counts; INT64_MAX: none */
     uint64_t session;  /* that started it */
     int32_t lane;
     int32_t rank;    /* of the best report so far */
-    uint8_t lookups; /* made since the last report */
+    uint8_t lookups; /* made since the last report, or searches since it is unknown */
     uint8_t stand;   /* enum attempt_stand */
     uint8_t channel; /* enum channel */
     bool has_campaign;
@@ -69,7 +71,8 @@ struct dispatch {
     struct table *flights;
     struct timers timers;
     struct plans *plans;
-    struct lane **lanes; /* by number; NULL: not met yet */
+    struct recent **recents; /* by partition; NULL: nothing was started there */
+    struct lane **lanes;     /* by number; NULL: not met yet */
     size_t lanes_n;
     int64_t lane_due_us; /* earliest wake_us */
     int64_t cycle_us;    /* smoothed: from start to answer */
@@ -84,6 +87,16 @@ struct dispatch {
 };
 
 struct th_id attempt_id(struct attempt_ref ref);
+/* Number and sender, as one text: "+919876543210 +911140000000". */
+struct party {
+    struct th_str to;
+    struct th_str sender;
+};
+struct party party_parse(struct th_str text);
+
+/* Did this attempt alone go to its party, for minutes around it? Then what a search finds is it. */
+bool dispatch_is_alone(const struct dispatch *d, const struct attempt *a);
+
 struct th_id lane_timer_id(int32_t lane);
 
 enum th_code dispatch_evolve(void *core, const struct event *event);
@@ -93,7 +106,10 @@ int dispatch_piece(const struct event *event);
 
 /* What a snapshot brings back. */
 enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,
-                              struct th_str provider_id);
+                              struct th_str provider_id, struct th_str party);
+
+/* When an unknown attempt is given up as in doubt. */
+int64_t dispatch_gives_up_us(const struct dispatch *d, const struct attempt *a);
 
 /* How long after the lookups-th look-up the next one is due; 0: give up. */
 int64_t dispatch_price_wait_us(const struct dispatch_config *config, int lookups);

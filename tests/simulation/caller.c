@@ -25,7 +25,8 @@ struct transfer {
     struct th_id campaign;
     int64_t contact;
     int64_t send_by_us;
-    int64_t number; /* looked up */
+    int64_t number; /* looked up; -1: searched for by phone and time */
+    int64_t started_us;
     char tenant[8];
     char phone[16];
 };
@@ -128,6 +129,20 @@ static void tell_call(struct world *world, const struct transfer *transfer,
         out->as.call_ended.outcome.provider_id = sim_wire_id(call->number, arena);
 }
 
+#define SEARCH_MAX 4
+
+static void tell_search(struct world *world, const struct transfer *transfer,
+                        struct th_arena *arena, struct provider_lookup *out)
+{
+    out->reports = th_arena_array(arena, SEARCH_MAX, sizeof *out->reports);
+    if (!out->reports)
+        return;
+    out->n_reports = provider_search(
+        world, transfer->lane, transfer->phone, transfer->started_us - DISPATCH_SEARCH_BEFORE_US,
+        transfer->started_us + DISPATCH_SEARCH_AFTER_US, arena, out->reports, SEARCH_MAX);
+    out->result = out->n_reports ? PROVIDER_FOUND : PROVIDER_ABSENT;
+}
+
 static void tell_lookup(struct world *world, const struct transfer *transfer,
                         struct th_arena *arena, struct answer *out)
 {
@@ -139,6 +154,10 @@ static void tell_lookup(struct world *world, const struct transfer *transfer,
                             .lookup = {.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1}}};
     if (!report || (world->has_faults && rng_permille(&world->rng, 200)))
         return;
+    if (transfer->number < 0) {
+        tell_search(world, transfer, arena, &out->as.lookup_ended.lookup);
+        return;
+    }
     if (!provider_look(world, transfer->number, arena, report)) {
         out->as.lookup_ended.lookup.result = PROVIDER_ABSENT;
         return;
@@ -302,11 +321,14 @@ static void run_lookup(struct caller *caller, const struct effect_lookup *lookup
                                 .is_lookup = true,
                                 .committed_us = world_now(caller->world),
                                 .attempt = lookup->attempt,
-                                .lane = lookup->lane};
+                                .lane = lookup->lane,
+                                .number = -1,
+                                .started_us = lookup->started_us};
     char text[24];
 
     copy(text, sizeof text, lookup->provider_id);
-    if (sscanf(text, "SIM%" SCNd64, &transfer.number) != 1)
+    copy(transfer.phone, sizeof transfer.phone, lookup->to);
+    if (text[0] && sscanf(text, "SIM%" SCNd64, &transfer.number) != 1)
         world_fail(caller->world, "a look-up of '%s'", text);
     world_after(caller->world,
                 rng_below(&caller->world->rng, caller->world->options.latency_max_us), look_up,

@@ -169,6 +169,25 @@ bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
     return true;
 }
 
+size_t provider_search(struct world *world, int lane, const char *phone, int64_t from_us,
+                       int64_t to_us, struct th_arena *arena, struct provider_report *out,
+                       size_t max)
+{
+    size_t ledger_n;
+    const struct execution *ledger = checks_ledger(world, &ledger_n);
+    int64_t utc_us = world_utc(world) - world_now(world);
+    size_t n = 0;
+
+    for (size_t i = 0; i < ledger_n && n < max; i++) {
+        const struct execution *e = &ledger[i];
+        int64_t at_us = utc_us + e->at_us;
+
+        if (e->lane == lane && strcmp(e->phone, phone) == 0 && at_us >= from_us && at_us <= to_us)
+            n += provider_look(world, (int64_t)i, arena, &out[n]);
+    }
+    return n;
+}
+
 /* --- requests
  * ----------------------------------------------------------------------------------------- */
 

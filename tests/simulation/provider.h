@@ -27,4 +27,9 @@ void provider_sender_died(struct world *world, int64_t transfer);
 bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
                    struct provider_report *out);
 
+/* What it has of a number, on a lane's account, around a time (UTC); at most max. */
+size_t provider_search(struct world *world, int lane, const char *phone, int64_t from_us,
+                       int64_t to_us, struct th_arena *arena, struct provider_report *out,
+                       size_t max);
+
 #endif

@@ -51,10 +51,24 @@ static enum th_code callback_parse(struct th_str body, struct th_arena *arena,
     return sim_wire_report(&report, arena, out);
 }
 
+/* That it can be searched; the caller of the simulation needs no request for that. */
+static enum th_code search_build(const struct provider_account *account,
+                                 const struct provider_search *search, struct th_arena *arena,
+                                 struct http_req *out_req, struct th_err *err)
+{
+    (void)account;
+    (void)search;
+    (void)arena;
+    (void)out_req;
+    return th_fail(err, TH_UNSUPPORTED, "nobody speaks HTTP here");
+}
+
 const struct provider_ops sim_wire = {
     .name = "sim",
     .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
              .max_batch = 1,
-             .reconciliation = PROVIDER_CALLBACK},
+             .reconciliation = PROVIDER_CALLBACK,
+             .has_recipient_lookup = true},
     .callback_parse = callback_parse,
+    .search_build = search_build,
 };

@@ -228,6 +228,7 @@ static void make_slot(struct world *world, struct runner *runner)
     dispatch.send_window_ms = (int32_t)(SEND_WINDOW_US / TH_US_PER_MS);
     dispatch.call_timeout_ms = (int32_t)(CALL_TIMEOUT_US / TH_US_PER_MS);
     dispatch.callback_window_call_us = dispatch.callback_window_sms_us = o->callback_window_us;
+    dispatch.search_wait_us = 400 * TH_US_PER_MS;
     dispatch.price_wait_us = 300 * TH_US_PER_MS;
     dispatch.price_tries = 4;
     dispatch.report_wait_us = 2 * TH_US_PER_SEC;

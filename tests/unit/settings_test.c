@@ -65,6 +65,7 @@ static void test_presets(void **state)
     assert_int_equal(dispatch.window_max, wanted_dispatch.window_max);
     assert_int_equal(dispatch.callback_window_sms_us, wanted_dispatch.callback_window_sms_us);
     assert_int_equal(dispatch.callback_window_call_us, wanted_dispatch.callback_window_call_us);
+    assert_int_equal(dispatch.search_wait_us, wanted_dispatch.search_wait_us);
     assert_int_equal(dispatch.price_wait_us, wanted_dispatch.price_wait_us);
     assert_int_equal(dispatch.price_tries, wanted_dispatch.price_tries);
     assert_int_equal(dispatch.report_wait_us, wanted_dispatch.report_wait_us);

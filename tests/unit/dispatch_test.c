@@ -1,0 +1,285 @@
+/* dispatch.c: what becomes of an attempt whose outcome nobody knows. */
+#include "tests/unit/desk.h"
+#include "tests/unit/test.h"
+
+#include "processors/dispatch/dispatch.h"
+
+#include <string.h>
+
+#define SECOND INT64_C(1000000)
+#define OTHER  TH_STR("+919800000002")
+
+/* --- a wire ------------------------------------------------------------------------------------
+ */
+
+static enum th_code search_build(const struct provider_account *account,
+                                 const struct provider_search *search, struct th_arena *arena,
+                                 struct http_req *out_req, struct th_err *err)
+{
+    (void)account, (void)search, (void)arena, (void)out_req;
+    return th_fail(err, TH_UNSUPPORTED, "the shell's business");
+}
+
+/* A callback of this wire is the id alone, and says delivered. */
+static enum th_code callback_parse(struct th_str body, struct th_arena *arena,
+                                   struct provider_report *out, struct th_err *err)
+{
+    (void)arena, (void)err;
+    *out = (struct provider_report){.channel = PROVIDER_SMS,
+                                    .provider_id = body,
+                                    .status = PROVIDER_SMS_DELIVERED,
+                                    .is_final = true,
+                                    .is_positive = true};
+    return TH_OK;
+}
+
+static const struct provider_ops searchable = {
+    .name = "searchable", .callback_parse = callback_parse, .search_build = search_build};
+static const struct provider_ops closed = {.name = "closed", .callback_parse = callback_parse};
+static const struct provider_ops *const wires[] = {&searchable, &closed, NULL};
+
+/* --- one attempt -------------------------------------------------------------------------------
+ */
+
+static struct dispatch_config config;
+
+static struct th_id send_id(int number)
+{
+    struct th_id id = {.b = {1}};
+
+    id.b[8] = (uint8_t)number;
+    return id;
+}
+
+static void plan(struct desk *desk, int number, struct th_str to, int32_t lane)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_PLAN,
+        .as.attempt_plan = {.send = send_id(number),
+                            .n = 1,
+                            .lane = lane,
+                            .channel = CHANNEL_SMS,
+                            .to = {.as.string = to},
+                            .contact = contact_hash(DESK_TENANT, to),
+                            .sender = TH_STR("+911140000000"),
+                            .text = {.as.string = TH_STR("hello")}},
+    };
+
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+    assert_int_equal(desk->effects_n, 1);
+}
+
+static void end_call(struct desk *desk, int number, enum provider_result result, const char *id)
+{
+    struct answer answer = {
+        .type = ANSWER_CALL_ENDED,
+        .as.call_ended = {.attempt = {send_id(number), 1},
+                          .outcome = {.result = result,
+                                      .error_class = result == PROVIDER_ACCEPTED
+                                                         ? PROVIDER_CLASS_NONE
+                                                         : PROVIDER_TRANSIENT,
+                                      .provider_id = th_str(id),
+                                      .reason = TH_STR("answer_lost"),
+                                      .retry_after_us = -1}},
+    };
+
+    desk_reply(desk, &answer);
+}
+
+static bool is_search(const struct desk *desk, int number)
+{
+    const struct effect *effect = &desk->effects[0];
+
+    if (desk->effects_n == 0)
+        return false;
+    assert_int_equal(desk->effects_n, 1);
+    assert_int_equal(effect->type, EFFECT_LOOKUP);
+    assert_true(th_id_eq(effect->as.lookup.attempt.send, send_id(number)));
+    assert_int_equal(effect->as.lookup.provider_id.n, 0);
+    assert_str_equal(effect->as.lookup.sender, TH_STR("+911140000000"));
+    return true;
+}
+
+static void tell_search(struct desk *desk, int number, enum provider_lookup_result result, size_t n)
+{
+    struct provider_report reports[2] = {
+        {.channel = PROVIDER_SMS, .provider_id = TH_STR("SM1"), .status = PROVIDER_SMS_SENT},
+        {.channel = PROVIDER_SMS, .provider_id = TH_STR("SM2"), .status = PROVIDER_SMS_SENT},
+    };
+    struct answer answer = {
+        .type = ANSWER_LOOKUP_ENDED,
+        .as.lookup_ended = {{send_id(number), 1}, {result, reports, n, -1}},
+    };
+
+    desk_reply(desk, &answer);
+}
+
+static int set_up(void **state)
+{
+    struct desk *desk = malloc(sizeof *desk);
+
+    config = dispatch_config_default();
+    config.wires = wires;
+    assert_non_null(desk);
+    desk_open(desk, &dispatch_core, &config);
+    desk_lane(desk, "main", 1, "searchable");
+    desk_lane(desk, "other", 2, "closed");
+    *state = desk;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    desk_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* --- the tests ---------------------------------------------------------------------------------
+ */
+
+static void test_what_a_search_proves(void **unused)
+{
+    static const struct {
+        const char *says;
+        int32_t lane;
+        int64_t rival_us; /* another attempt at the same number, before (< 0) or after; 0: none */
+        enum provider_lookup_result result;
+        size_t found;
+        bool is_searched;
+        bool is_accepted;
+    } cases[] = {
+        {"one record, and nobody else's: it is this attempt's", 1, 0, PROVIDER_FOUND, 1, true,
+         true},
+        {"no record refutes nothing", 1, 0, PROVIDER_ABSENT, 0, true, false},
+        {"two records prove nothing", 1, 0, PROVIDER_FOUND, 2, true, false},
+        {"the provider does not answer", 1, 0, PROVIDER_ASK_AGAIN, 0, true, false},
+        {"or will not", 1, 0, PROVIDER_ASK_REFUSED, 0, true, false},
+        {"somebody else called the number a minute before: no search can tell", 1, -60 * SECOND,
+         PROVIDER_FOUND, 1, false, false},
+        {"or half a minute later", 1, 30 * SECOND, PROVIDER_FOUND, 1, false, false},
+        {"an hour before is another matter", 1, -3600 * SECOND, PROVIDER_FOUND, 1, true, true},
+        {"a wire that cannot be searched waits for a callback", 2, 0, PROVIDER_FOUND, 1, false,
+         false},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        int64_t rival_us = cases[i].rival_us;
+
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        if (rival_us < 0) {
+            plan(desk, 2, TH_STR("+919800000001"), cases[i].lane);
+            end_call(desk, 2, PROVIDER_ACCEPTED, "SM0");
+            desk_wait(desk, -rival_us);
+        }
+        plan(desk, 1, TH_STR("+919800000001"), cases[i].lane);
+        end_call(desk, 1, PROVIDER_UNKNOWN, "");
+        if (rival_us > 0) {
+            desk_wait(desk, rival_us);
+            plan(desk, 2, TH_STR("+919800000001"), cases[i].lane);
+            end_call(desk, 2, PROVIDER_ACCEPTED, "SM0");
+        }
+        desk_wait(desk, 60 * SECOND - (rival_us > 0 ? rival_us : 0));
+        assert_int_equal(is_search(desk, 1), cases[i].is_searched);
+        if (cases[i].is_searched)
+            tell_search(desk, 1, cases[i].result, cases[i].found);
+        const struct event *resolved = desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0);
+        assert_int_equal(resolved != NULL, cases[i].is_accepted);
+        if (resolved) {
+            assert_int_equal(resolved->as.attempt_resolved.outcome, ATTEMPT_OUTCOME_ACCEPTED);
+            assert_int_equal(resolved->as.attempt_resolved.how, RESOLVED_HOW_LOOKUP);
+            assert_str_equal(resolved->as.attempt_resolved.provider_id, TH_STR("SM1"));
+            assert_non_null(desk_heard(desk, EVENT_ATTEMPT_REPORTED, 0));
+        }
+        tear_down(&state);
+    }
+}
+
+static void test_a_search_is_repeated_and_then_the_callback_is_waited_for(void **state)
+{
+    static const int64_t waits_s[] = {60, 30, 90};
+    struct desk *desk = *state;
+    enum attempt_stand stand;
+    int64_t began_us = desk->now_us;
+
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    end_call(desk, 1, PROVIDER_UNKNOWN, "");
+    for (size_t i = 0; i < TH_LEN(waits_s); i++) {
+        print_message("  search %zu, %d s later\n", i + 1, (int)waits_s[i]);
+        desk_wait(desk, (waits_s[i] - 1) * SECOND);
+        assert_false(is_search(desk, 1));
+        desk_wait(desk, SECOND);
+        assert_true(is_search(desk, 1));
+        tell_search(desk, 1, PROVIDER_ABSENT, 0);
+    }
+    print_message("  no fourth one; the end of the callback window\n");
+    desk_wait(desk, began_us + config.callback_window_sms_us - desk->now_us - SECOND);
+    assert_int_equal(desk->effects_n, 0);
+    assert_true(dispatch_look(desk->core, (struct attempt_ref){send_id(1), 1}, &stand));
+    desk_wait(desk, SECOND);
+    const struct event *resolved = desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0);
+    assert_non_null(resolved);
+    assert_int_equal(resolved->as.attempt_resolved.outcome, ATTEMPT_OUTCOME_IN_DOUBT);
+}
+
+static void test_a_restart_searches_anew_and_remembers_who_else_was_called(void **state)
+{
+    struct desk *desk = *state;
+
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    end_call(desk, 1, PROVIDER_UNKNOWN, "");
+    plan(desk, 2, OTHER, 1);
+    end_call(desk, 2, PROVIDER_ACCEPTED, "SM0");
+    plan(desk, 3, OTHER, 1);
+    end_call(desk, 3, PROVIDER_UNKNOWN, "");
+    desk_reopen(desk, &config);
+    desk_wait(desk, 60 * SECOND);
+    print_message("  the one is searched for, the other cannot be told from its neighbour\n");
+    assert_true(is_search(desk, 1));
+    tell_search(desk, 1, PROVIDER_FOUND, 1);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+}
+
+static void test_a_callback_that_came_first_is_believed(void **state)
+{
+    struct desk *desk = *state;
+    struct event callback = {.type = EVENT_CALLBACK_RECEIVED,
+                             .as.callback_received = {.lane = 1,
+                                                      .send = send_id(1),
+                                                      .n = 1,
+                                                      .channel = CHANNEL_SMS,
+                                                      .wire = TH_STR("searchable"),
+                                                      .body = {.as.string = TH_STR("SM9")}}};
+
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    end_call(desk, 1, PROVIDER_UNKNOWN, "");
+    desk_wait(desk, 60 * SECOND);
+    assert_true(is_search(desk, 1));
+    desk_event(desk, TOPIC_PROVIDER_CALLBACKS, &callback);
+    const struct event *resolved = desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0);
+    assert_non_null(resolved);
+    assert_int_equal(resolved->as.attempt_resolved.how, RESOLVED_HOW_CALLBACK);
+    print_message("  the search's answer, which may be about another, changes nothing\n");
+    tell_search(desk, 1, PROVIDER_FOUND, 1);
+    assert_int_equal(desk->said_n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_a_search_proves),
+        cmocka_unit_test_setup_teardown(
+            test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_restart_searches_anew_and_remembers_who_else_was_called, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_callback_that_came_first_is_believed, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
