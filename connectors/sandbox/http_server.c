@@ -13,8 +13,8 @@
 
 #define IDLE_S           120
 #define PIECE_SIZE       ((size_t)64 * 1024)
-#define REQUEST_MAGIC    0x74727173U /* "trqs" */
-#define CONNECTION_BYTES ((size_t)24 * 1024)
+#define REQUEST_MAGIC    0x74727173U         /* "trqs" */
+#define CONNECTION_BYTES ((size_t)12 * 1024) /* cleared before each request */
 
 enum request_state { READING, HANDED_OUT, ANSWERED, DROPPED };
 

@@ -14,13 +14,16 @@
 #include <unistd.h>
 
 #define REPLAY_WINDOW ((size_t)1024 * 1024) /* bytes; holds at least one line */
+#define RECENT_SIZE   ((size_t)1024 * 1024) /* bytes at the end that are read without the file */
 
 struct journal {
     int fd;
     int event_fd;
     pthread_t thread;
     bool is_running;
-    uint64_t end; /* of the appending thread alone */
+    uint64_t end;    /* of the appending thread alone, like the two below */
+    uint64_t opened; /* the end as it was then */
+    char *recent;    /* a ring: the byte at offset x lies at x % RECENT_SIZE */
     atomic_uint_least64_t durable;
 
     pthread_mutex_t mutex; /* guards all below */
@@ -198,6 +201,7 @@ static enum th_code replay(struct journal *journal, journal_line_fn *on_line, vo
     if (at < size && (ftruncate(journal->fd, (off_t)at) != 0 || fsync(journal->fd) != 0))
         return th_fail(err, TH_IO, "cutting a torn line: %s", strerror(errno));
     journal->end = at;
+    journal->opened = at;
     atomic_store(&journal->durable, at);
     return TH_OK;
 }
@@ -211,6 +215,9 @@ enum th_code journal_open(const char *path, journal_line_fn *on_line, void *owne
         return th_fail(err, TH_NOMEM, "ledger");
     journal->fd = -1;
     journal->event_fd = -1;
+    journal->recent = malloc(RECENT_SIZE);
+    if (!journal->recent)
+        return th_fail(err, TH_NOMEM, "ledger");
     (void)pthread_mutex_init(&journal->mutex, NULL);
     (void)pthread_cond_init(&journal->wake, NULL);
     TH_TRY(open_file(journal, path, err));
@@ -239,9 +246,40 @@ void journal_close(struct journal *journal)
     if (journal->event_fd >= 0)
         (void)close(journal->event_fd);
     th_buf_fini(&journal->filling);
+    free(journal->recent);
     (void)pthread_cond_destroy(&journal->wake);
     (void)pthread_mutex_destroy(&journal->mutex);
     free(journal);
+}
+
+static void remember(struct journal *journal, struct th_str bytes)
+{
+    uint64_t at = journal->end;
+
+    if (bytes.n > RECENT_SIZE) {
+        at += bytes.n - RECENT_SIZE;
+        bytes = (struct th_str){bytes.p + bytes.n - RECENT_SIZE, RECENT_SIZE};
+    }
+    size_t from = (size_t)(at % RECENT_SIZE);
+    size_t first = bytes.n < RECENT_SIZE - from ? bytes.n : RECENT_SIZE - from;
+    memcpy(journal->recent + from, bytes.p, first);
+    memcpy(journal->recent, bytes.p + first, bytes.n - first);
+}
+
+static bool is_recent(const struct journal *journal, uint64_t at, size_t n)
+{
+    uint64_t oldest = journal->end > RECENT_SIZE ? journal->end - RECENT_SIZE : 0;
+
+    return at >= oldest && at >= journal->opened && n <= journal->end && at <= journal->end - n;
+}
+
+static void recall(const struct journal *journal, uint64_t at, char *to, size_t n)
+{
+    size_t from = (size_t)(at % RECENT_SIZE);
+    size_t first = n < RECENT_SIZE - from ? n : RECENT_SIZE - from;
+
+    memcpy(to, journal->recent + from, first);
+    memcpy(to + first, journal->recent, n - first);
 }
 
 enum th_code journal_append(struct journal *journal, struct th_str bytes, uint64_t *out_end)
@@ -259,6 +297,7 @@ enum th_code journal_append(struct journal *journal, struct th_str bytes, uint64
     (void)pthread_mutex_unlock(&journal->mutex);
     if (code != TH_OK)
         return code;
+    remember(journal, bytes);
     journal->end += bytes.n;
     *out_end = journal->end;
     return TH_OK;
@@ -308,5 +347,9 @@ enum th_code journal_failure(struct journal *journal, struct th_err *err)
 enum th_code journal_read(const struct journal *journal, uint64_t at, char *to, size_t n,
                           size_t *out_n, struct th_err *err)
 {
-    return read_some(journal->fd, at, to, n, out_n, err);
+    if (!is_recent(journal, at, n) || at + n > journal_durable(journal))
+        return read_some(journal->fd, at, to, n, out_n, err);
+    recall(journal, at, to, n);
+    *out_n = n;
+    return TH_OK;
 }

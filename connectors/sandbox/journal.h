@@ -55,7 +55,8 @@ void journal_acknowledge(struct journal *journal);
 TH_MUST_USE
 enum th_code journal_failure(struct journal *journal, struct th_err *err);
 
-/* Read up to n bytes that are durable; *out_n may be less at the end.
+/* Read up to n bytes that are durable, the recent ones from memory; *out_n may be less at the end.
+ * The appending thread.
  * Errors: TH_IO */
 TH_MUST_USE
 enum th_code journal_read(const struct journal *journal, uint64_t at, char *to, size_t n,

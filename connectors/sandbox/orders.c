@@ -153,6 +153,9 @@ static void enqueue(struct simulator *s, struct pending_answer *answer)
     else
         s->undurable = answer;
     s->undurable_last = answer;
+    if (answer->due_us < s->undurable_due_us)
+        s->undurable_due_us = answer->due_us;
+    simulator_sync_by(s, answer->due_us);
     if (++s->in_flight > s->in_flight_max)
         s->in_flight_max = s->in_flight;
 }
@@ -203,6 +206,8 @@ void orders_on_durable(struct simulator *s)
 {
     uint64_t durable = journal_durable(s->journal);
 
+    if (!s->undurable || s->undurable->durable_at > durable)
+        return;
     while (s->undurable && s->undurable->durable_at <= durable) {
         struct pending_answer *answer = s->undurable;
         s->undurable = answer->next;
@@ -215,6 +220,10 @@ void orders_on_durable(struct simulator *s)
             finish(s, answer);
         }
     }
+    s->undurable_due_us = INT64_MAX;
+    for (const struct pending_answer *answer = s->undurable; answer; answer = answer->next)
+        if (answer->due_us < s->undurable_due_us)
+            s->undurable_due_us = answer->due_us;
 }
 
 void orders_on_time(struct simulator *s, int64_t now_us)

@@ -7,6 +7,7 @@
 #define REORDER_GAP_US    (40 * TH_US_PER_MS)
 #define BACKOFF_US        (500 * TH_US_PER_MS)
 #define BACKOFF_DOUBLINGS 6
+#define TOGETHER_US       (5 * TH_US_PER_MS) /* what is due within it is served together */
 
 /* One callback, as a timer and libcurl carry it: seq, step, whether it is the repetition of a
  * duplicated one, and how often it was refused. */
@@ -218,6 +219,7 @@ int64_t progress_next_us(const struct simulator *s)
     int64_t steps = timers_next_us(&s->steps);
     bool is_full = callbacks_active(s->callbacks) >= s->settings.callback_connections;
     int64_t reports = is_full || s->is_stopping ? INT64_MAX : timers_next_us(&s->reports);
+    int64_t next = steps < reports ? steps : reports;
 
-    return steps < reports ? steps : reports;
+    return next == INT64_MAX ? next : (next / TOGETHER_US + 1) * TOGETHER_US;
 }

@@ -8,8 +8,20 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define STOP_PATIENCE_US (5 * TH_US_PER_SEC) /* for answers that are under way at the end */
+
+/* A provider answers after milliseconds, and its callbacks come after more of them. This time is
+ * used to do many things at once: what a turn of the loop, a wake-up and a sync cost is shared. */
+#define SYNC_LEAD_US      (3 * TH_US_PER_MS)  /* from a sync's beginning to when it is wanted */
+#define SYNC_LAZY_US      (50 * TH_US_PER_MS) /* what nobody waits for is written by then */
+#define TURN_US           (1 * TH_US_PER_MS) /* from one turn to the next, when answers have time */
+#define TURN_LATENCY_MIN  4                  /* ms; answers that come sooner have none */
+#define CALLBACKS_LOOK_US (5 * TH_US_PER_MS) /* from one look at callbacks to the next */
+#define FAILURE_LOOK_US   (100 * TH_US_PER_MS) /* while the journal is writing */
+#define STOPPING_LOOK_US  (10 * TH_US_PER_MS)
+#define WAIT_MAX_US       (60 * TH_US_PER_SEC)
 
 int64_t simulator_now_us(const struct simulator *s)
 {
@@ -42,9 +54,16 @@ bool simulator_record(struct simulator *s, const struct line *line, uint64_t *ou
         simulator_fail(s, code, "recording in the ledger");
         return false;
     }
+    simulator_sync_by(s, simulator_now_us(s) + SYNC_LAZY_US);
     if (out_end)
         *out_end = end;
     return true;
+}
+
+void simulator_sync_by(struct simulator *s, int64_t wanted_us)
+{
+    if (wanted_us - SYNC_LEAD_US < s->sync_by_us)
+        s->sync_by_us = wanted_us - SYNC_LEAD_US;
 }
 
 bool simulator_line(struct simulator *s, uint32_t seq, struct line_execution *out_line)
@@ -152,6 +171,8 @@ enum th_code simulator_open(const struct simulator_config *config, struct simula
     if (!s)
         return th_fail(err, TH_NOMEM, "simulator");
     s->settings = config->settings;
+    s->undurable_due_us = INT64_MAX;
+    s->sync_by_us = INT64_MAX;
     s->account = th_str(config->account);
     s->secret = th_str(config->secret);
     s->clock_base_us = th_clock_realtime_us(&th_clock_real) - th_clock_monotonic_us(&th_clock_real);
@@ -202,45 +223,95 @@ uint16_t simulator_port(const struct simulator *simulator)
     return http_server_port(simulator->server);
 }
 
-static int sooner(int a_ms, int b_ms)
+/* The moment of an answer has come, and its line is not durable yet. */
+static bool is_overdue(const struct simulator *s)
 {
-    if (a_ms < 0 || b_ms < 0)
-        return a_ms < 0 ? b_ms : a_ms;
-    return a_ms < b_ms ? a_ms : b_ms;
+    return s->undurable_due_us <= simulator_now_us(s);
 }
 
-/* How long nothing will be due. Rounded up, so that what is due within a millisecond is served
- * together. */
-static int wait_ms(const struct simulator *s)
+static int64_t earliest(int64_t a_us, int64_t b_us)
 {
-    int64_t due = timers_next_us(&s->answers);
-    int64_t progress = progress_next_us(s);
-    int timers_ms = -1;
+    return a_us < b_us ? a_us : b_us;
+}
 
-    if (progress < due)
-        due = progress;
-    if (due != INT64_MAX) {
-        int64_t left = due - simulator_now_us(s);
-        if (left > 60 * TH_US_PER_SEC)
-            left = 60 * TH_US_PER_SEC;
-        timers_ms = left <= 0 ? 0 : (int)((left + TH_US_PER_MS - 1) / TH_US_PER_MS);
-    }
-    return sooner(timers_ms,
-                  sooner(http_server_wait_ms(s->server), callbacks_wait_ms(s->callbacks)));
+/* When an answer, a step or the journal is due next. */
+static int64_t next_due_us(const struct simulator *s)
+{
+    int64_t due = earliest(timers_next_us(&s->answers), progress_next_us(s));
+
+    if (!is_overdue(s))
+        due = earliest(due, s->undurable_due_us);
+    return earliest(due, s->sync_by_us);
+}
+
+/* Callbacks are looked at now and then; only where they are many, their news is waited for. */
+static bool are_callbacks_many(const struct simulator *s)
+{
+    return callbacks_active(s->callbacks) > s->settings.callback_connections / 2;
+}
+
+static int64_t of_ms(int wait_ms)
+{
+    return wait_ms < 0 ? WAIT_MAX_US : wait_ms * TH_US_PER_MS;
+}
+
+/* How long nothing will be due. */
+static int64_t wait_us(const struct simulator *s)
+{
+    int64_t wait =
+        earliest(of_ms(http_server_wait_ms(s->server)), of_ms(callbacks_wait_ms(s->callbacks)));
+    int64_t due = next_due_us(s);
+
+    if (due != INT64_MAX)
+        wait = earliest(wait, due - simulator_now_us(s));
+    if (callbacks_active(s->callbacks) && !are_callbacks_many(s))
+        wait = earliest(wait, CALLBACKS_LOOK_US);
+    if (journal_durable(s->journal) < journal_end(s->journal))
+        wait = earliest(wait, FAILURE_LOOK_US);
+    if (s->is_stopping)
+        wait = earliest(wait, STOPPING_LOOK_US);
+    return wait > 0 ? wait : 0;
 }
 
 static void turn(struct simulator *s)
 {
-    journal_acknowledge(s->journal);
-    orders_on_durable(s);
     int64_t now = simulator_now_us(s);
+
+    s->turned_us = now;
+    orders_on_durable(s);
     orders_on_time(s, now);
     progress_on_time(s, now);
     callbacks_run(s->callbacks);
     http_server_run(s->server);
-    journal_kick(s->journal);
+    if (s->sync_by_us <= simulator_now_us(s)) {
+        s->sync_by_us = INT64_MAX;
+        journal_kick(s->journal);
+    }
     if (s->failure.code == TH_OK && journal_failure(s->journal, &s->failure) != TH_OK)
         s->is_stopping = true;
+}
+
+static struct timespec timespec_of(int64_t us)
+{
+    return (struct timespec){.tv_sec = us / TH_US_PER_SEC, .tv_nsec = us % TH_US_PER_SEC * 1000};
+}
+
+/* What comes within this time is served in one turn. */
+static void gather(const struct simulator *s)
+{
+    int64_t left_us = s->turned_us + TURN_US - simulator_now_us(s);
+
+    if (s->settings.latency_ms.min < TURN_LATENCY_MIN || left_us <= 0)
+        return;
+    struct timespec left = timespec_of(left_us);
+    (void)nanosleep(&left, NULL);
+}
+
+enum { STOP, HTTP, JOURNAL, CALLBACKS, SOURCES };
+
+static void look_at(struct pollfd *source, int fd, bool is_wanted)
+{
+    *source = (struct pollfd){.fd = is_wanted ? fd : -1, .events = POLLIN};
 }
 
 enum th_code simulator_run(struct simulator *s, int stop_fd, struct th_err *err)
@@ -248,17 +319,20 @@ enum th_code simulator_run(struct simulator *s, int stop_fd, struct th_err *err)
     int64_t patience_us = INT64_MAX;
 
     while (s->failure.code == TH_OK) {
-        struct pollfd fds[] = {{.fd = stop_fd, .events = POLLIN},
-                               {.fd = http_server_fd(s->server), .events = POLLIN},
-                               {.fd = callbacks_fd(s->callbacks), .events = POLLIN},
-                               {.fd = journal_fd(s->journal), .events = POLLIN}};
-        int limit = s->is_stopping ? 10 : -1;
-        if (poll(fds + s->is_stopping, TH_LEN(fds) - s->is_stopping, sooner(limit, wait_ms(s))) <
-                0 &&
-            errno != EINTR)
+        struct pollfd fds[SOURCES];
+        look_at(&fds[STOP], stop_fd, !s->is_stopping);
+        look_at(&fds[HTTP], http_server_fd(s->server), true);
+        look_at(&fds[JOURNAL], journal_fd(s->journal), s->is_stopping || is_overdue(s));
+        look_at(&fds[CALLBACKS], callbacks_fd(s->callbacks), are_callbacks_many(s));
+        gather(s);
+        struct timespec wait = timespec_of(wait_us(s));
+        int n = ppoll(fds, SOURCES, &wait, NULL);
+        if (n < 0 && errno != EINTR)
             return th_fail(err, TH_IO, "poll: %s", strerror(errno));
+        if (n > 0 && fds[JOURNAL].revents)
+            journal_acknowledge(s->journal);
         turn(s);
-        if (!s->is_stopping && fds[0].revents) {
+        if (n > 0 && !s->is_stopping && fds[STOP].revents) {
             s->is_stopping = true;
             patience_us = simulator_now_us(s) + STOP_PATIENCE_US;
             http_server_quiesce(s->server);

@@ -35,7 +35,10 @@ struct simulator {
     struct timers reports;            /* what: see progress.c */
     struct pending_answer *undurable; /* in the order of the journal */
     struct pending_answer *undurable_last;
-    uint32_t visible; /* sends up to this seq are durable */
+    int64_t undurable_due_us; /* the earliest of them; INT64_MAX: none */
+    int64_t sync_by_us;       /* have the journal written; INT64_MAX: nothing is unwritten */
+    int64_t turned_us;        /* when the loop last had its turn */
+    uint32_t visible;         /* sends up to this seq are durable */
     uint32_t in_flight;
     uint32_t in_flight_max;
     int64_t clock_base_us; /* UTC minus monotonic, when the process began */
@@ -51,9 +54,12 @@ int64_t simulator_now_us(const struct simulator *s);
 /* Remember why the loop must end. */
 void simulator_fail(struct simulator *s, enum th_code code, const char *what);
 
-/* Append a line to the ledger; *out_end, if asked for, is the offset it is durable at. False: the
- * simulator has failed. */
+/* Append a line to the ledger; *out_end, if asked for, is the offset it is durable at, which nobody
+ * waits for: see simulator_sync_by. False: the simulator has failed. */
 bool simulator_record(struct simulator *s, const struct line *line, uint64_t *out_end);
+
+/* What was recorded is wanted durable at that time; the writing begins some milliseconds before. */
+void simulator_sync_by(struct simulator *s, int64_t wanted_us);
 
 /* The line of a durable send, its texts in scratch; false if it cannot be read (the simulator has
  * failed then). */
@@ -74,7 +80,11 @@ struct pending_answer *orders_forget(struct pending_answer *answer); /* frees it
 void progress_begin(struct simulator *s, uint32_t seq);
 void progress_resume(struct simulator *s); /* all that a replayed ledger left open */
 void progress_on_time(struct simulator *s, int64_t now_us);
-int64_t progress_next_us(const struct simulator *s); /* INT64_MAX: nothing waits for time */
+
+/* When it should be called again, which may be a little after something is due, so that much is due
+ * together; INT64_MAX: nothing waits for time. */
+int64_t progress_next_us(const struct simulator *s);
+
 void progress_on_reported(void *simulator, uint64_t what, unsigned http_status);
 
 /* api.c */
