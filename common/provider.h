@@ -163,6 +163,16 @@ struct provider_lookup {
     int64_t retry_after_us;          /* -1 nothing asked for */
 };
 
+#define PROVIDER_PAGE_MAX 100
+
+/* A page of what an account has sent, newest first. */
+struct provider_page {
+    enum provider_lookup_result result; /* FOUND: it was read, though it may be empty */
+    struct provider_report *reports;    /* <= PROVIDER_PAGE_MAX; what cannot be read is left out */
+    size_t n_reports;
+    struct th_str next; /* what the next page is asked for with; "": there is none */
+};
+
 /* A search for what an attempt may have left behind at the provider. */
 struct provider_search {
     enum provider_channel channel;
@@ -222,6 +232,18 @@ struct provider_ops {
     /* Errors: TH_NOMEM */
     enum th_code (*lookup_parse)(enum provider_channel channel, const struct http_reply *reply,
                                  struct th_arena *arena, struct provider_lookup *out_lookup);
+
+    /* Ask for a page of what was sent lately: next is "" for the newest, then what the page before
+     * said. For many look-ups at once. NULL: the wire has no such list.
+     * Errors: TH_INVALID  next is none of this account's; TH_NOMEM */
+    enum th_code (*list_build)(const struct provider_account *account,
+                               enum provider_channel channel, struct th_str next,
+                               struct th_arena *arena, struct http_req *out_req,
+                               struct th_err *err);
+
+    /* Errors: TH_NOMEM */
+    enum th_code (*list_parse)(enum provider_channel channel, const struct http_reply *reply,
+                               struct th_arena *arena, struct provider_page *out_page);
 
     /* Ask for what went to a recipient around a time. May confirm an attempt; never refutes one,
      * and what it finds may belong to another attempt: leave out the ids that are accounted for.

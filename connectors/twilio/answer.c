@@ -217,6 +217,42 @@ static bool is_list(struct th_str raw)
     return raw.n && raw.p[0] == '[';
 }
 
+/* Errors: TH_NOMEM */
+static enum th_code read_page(enum provider_channel channel, struct th_str list,
+                              struct th_arena *arena, struct provider_page *page)
+{
+    struct th_str item;
+    size_t at = 0;
+
+    page->reports = th_arena_array(arena, PROVIDER_PAGE_MAX, sizeof *page->reports);
+    if (!page->reports)
+        return TH_NOMEM;
+    while (page->n_reports < PROVIDER_PAGE_MAX && th_json_scan_item(list, &at, &item)) {
+        enum th_code code =
+            twilio_record_read(channel, item, arena, &page->reports[page->n_reports]);
+        if (code == TH_NOMEM)
+            return code;
+        page->n_reports += code == TH_OK;
+    }
+    page->result = PROVIDER_FOUND;
+    return TH_OK;
+}
+
+enum th_code twilio_list_parse(enum provider_channel channel, const struct http_reply *reply,
+                               struct th_arena *arena, struct provider_page *out_page)
+{
+    struct th_json_member members[] = {{.name = list_name(channel)}, {.name = "next_page_uri"}};
+    struct provider_page page = {.result = lookup_result(reply)};
+
+    if (http_outcome(reply, false) == HTTP_OUTCOME_SUCCESS &&
+        th_json_scan(reply->body, members, TH_LEN(members)) == TH_OK && is_list(members[0].raw)) {
+        TH_TRY(read_page(channel, members[0].raw, arena, &page));
+        TH_TRY(twilio_text(members[1], arena, &page.next));
+    }
+    *out_page = page;
+    return TH_OK;
+}
+
 enum th_code twilio_search_parse(const struct provider_search *search,
                                  const struct http_reply *reply, struct th_arena *arena,
                                  struct provider_lookup *out_lookup)

@@ -10,6 +10,9 @@ enum th_code twilio_parse(enum provider_channel channel, const struct http_reply
 enum th_code twilio_lookup_parse(enum provider_channel channel, const struct http_reply *reply,
                                  struct th_arena *arena, struct provider_lookup *out_lookup);
 
+enum th_code twilio_list_parse(enum provider_channel channel, const struct http_reply *reply,
+                               struct th_arena *arena, struct provider_page *out_page);
+
 enum th_code twilio_search_parse(const struct provider_search *search,
                                  const struct http_reply *reply, struct th_arena *arena,
                                  struct provider_lookup *out_lookup);

@@ -146,6 +146,41 @@ enum th_code twilio_lookup_build(const struct provider_account *account,
     return address(account, path.p, arena, out_req, err);
 }
 
+/* "/2010-04-01/Accounts/AC…/Messages.json?…", as next_page_uri says it: of this list, or nothing.
+ */
+static enum th_code page_path(const struct provider_account *account, const char *list,
+                              struct th_str next, struct th_arena *arena, struct th_str *out_path)
+{
+    struct th_str front =
+        th_arena_printf(arena, "/2010-04-01/Accounts/%.*s", TH_ARG(account->account));
+    struct th_str start = th_arena_printf(arena, "%.*s/%s.json?", TH_ARG(front), list);
+
+    if (!front.p || !start.p)
+        return TH_NOMEM;
+    if (!th_str_starts(next, start))
+        return TH_INVALID;
+    return th_arena_copy(arena, (struct th_str){next.p + front.n, next.n - front.n}, out_path);
+}
+
+enum th_code twilio_list_build(const struct provider_account *account,
+                               enum provider_channel channel, struct th_str next,
+                               struct th_arena *arena, struct http_req *out_req, struct th_err *err)
+{
+    const char *list = channel == PROVIDER_CALL ? "Calls" : "Messages";
+    struct th_str path = {NULL, 0};
+
+    if (next.n) {
+        enum th_code code = page_path(account, list, next, arena, &path);
+        if (code == TH_INVALID)
+            return th_fail(err, code, "the next page is not of this list");
+    } else {
+        path = th_arena_printf(arena, "/%s.json?PageSize=%d", list, PROVIDER_PAGE_MAX);
+    }
+    if (!path.p)
+        return th_fail(err, TH_NOMEM, "Twilio request");
+    return address(account, path.p, arena, out_req, err);
+}
+
 /* Not filtered by date: that is the date of sending, which what still waits has not, and it counts
  * in days. The newest come first. */
 enum th_code twilio_search_build(const struct provider_account *account,

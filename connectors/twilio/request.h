@@ -13,6 +13,11 @@ enum th_code twilio_lookup_build(const struct provider_account *account,
                                  struct th_arena *arena, struct http_req *out_req,
                                  struct th_err *err);
 
+enum th_code twilio_list_build(const struct provider_account *account,
+                               enum provider_channel channel, struct th_str next,
+                               struct th_arena *arena, struct http_req *out_req,
+                               struct th_err *err);
+
 enum th_code twilio_search_build(const struct provider_account *account,
                                  const struct provider_search *search, struct th_arena *arena,
                                  struct http_req *out_req, struct th_err *err);

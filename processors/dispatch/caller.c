@@ -4,6 +4,7 @@
 #include "common/log_line.h"
 #include "processors/dispatch/dispatch.h"
 #include "processors/dispatch/journal.h"
+#include "processors/dispatch/listing.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,37 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SCRATCH_MAX  ((size_t)4 * 1024 * 1024)
-#define DONE_MAX     64
-#define EXCERPT_MAX  1024
-#define DIGITS_SHOWN 6 /* longer ones may be a telephone number */
-
-/* One call or look-up, from the commit to its answer. */
-struct job {
-    struct job *next; /* in whichever list it stands */
-    struct caller *caller;
-    enum effect_type type;
-    union {
-        struct effect_call call;
-        struct effect_lookup lookup;
-    } as;
-    char *text; /* owned: what the views above point into */
-    const struct provider_ops *wire;
-    struct provider_search search; /* of a look-up without provider_id */
-    uint64_t session;
-    size_t in_flight_at;       /* its place in the caller's table, once it is started */
-    int64_t permitted_boot_us; /* the start of the commit that permits it */
-    int64_t taken_boot_us;
-    bool is_permit_used;
-    const char *refusal; /* the last check said no, a slug, static; NULL: it did not */
-    struct provider_outcome
-        outcome; /* of a call that ended without a reply; its texts are static */
-};
-
-struct job_list {
-    struct job *first;
-    struct job **last;
-};
+#define SCRATCH_MAX ((size_t)4 * 1024 * 1024)
+#define DONE_MAX    64
 
 struct caller {
     struct effects effects; /* first: what the shell holds points here */
@@ -57,40 +29,21 @@ struct caller {
 
     struct job_list calls;                     /* not started */
     struct job_list lookups;                   /* not started */
-    struct job_list ended;                     /* without a reply */
+    struct job_list ended;                     /* without a reply of their own */
+    bool is_rung;                              /* event_fd is readable */
     struct job *in_flight[HTTP_IN_FLIGHT_MAX]; /* with the client */
     size_t in_flight_n;
     size_t lookups_in_flight;
+
+    struct listing listing;
+    struct job *page;      /* asks for the listing's pages; NULL: none */
+    struct th_buf next;    /* what its next page is asked for with */
+    struct th_arena pages; /* of the page that is being read */
 
     struct http_done done[DONE_MAX];
     size_t done_n;
     size_t done_at;
 };
-
-static void list_init(struct job_list *list)
-{
-    list->first = NULL;
-    list->last = &list->first;
-}
-
-static void list_put(struct job_list *list, struct job *job)
-{
-    job->next = NULL;
-    *list->last = job;
-    list->last = &job->next;
-}
-
-static struct job *list_take(struct job_list *list)
-{
-    struct job *job = list->first;
-
-    if (!job)
-        return NULL;
-    list->first = job->next;
-    if (!list->first)
-        list->last = &list->first;
-    return job;
-}
 
 static void job_free(struct job *job)
 {
@@ -104,11 +57,20 @@ static void list_free(struct job_list *list)
 {
     struct job *job;
 
-    while ((job = list_take(list)))
+    while ((job = job_list_take(list)))
         job_free(job);
 }
 
 /* --- the end of a job that has no reply ------------------------------------------------------- */
+
+static void put_ended(struct job *job)
+{
+    struct caller *caller = job->caller;
+
+    job_list_put(&caller->ended, job);
+    if (!caller->is_rung)
+        caller->is_rung = eventfd_write(caller->event_fd, 1) == 0;
+}
 
 static void end_job(struct job *job, enum provider_result result, enum provider_class error_class,
                     const char *reason)
@@ -120,8 +82,7 @@ static void end_job(struct job *job, enum provider_result result, enum provider_
         .is_account_refused = error_class == PROVIDER_ACCOUNT,
         .retry_after_us = -1,
     };
-    list_put(&job->caller->ended, job);
-    eventfd_write(job->caller->event_fd, 1);
+    put_ended(job);
 }
 
 static void end_refused(struct job *job)
@@ -220,11 +181,6 @@ static enum th_code account_of(struct caller *caller, int32_t lane,
                        &out_account->secret, err);
 }
 
-static enum provider_channel provider_channel_of(enum channel channel)
-{
-    return channel == CHANNEL_CALL ? PROVIDER_CALL : PROVIDER_SMS;
-}
-
 static enum th_code callback_url(struct caller *caller, const struct job *job,
                                  struct th_str *out_url, struct th_err *err)
 {
@@ -253,7 +209,7 @@ static enum th_code build_call(struct caller *caller, struct job *job,
     const struct effect_call *call = &job->as.call;
     char id[TH_ID_TEXT_LEN + 1];
     struct provider_message message = {
-        .channel = provider_channel_of(call->channel),
+        .channel = job_channel(call->channel),
         .to = call->to,
         .from = call->sender,
         .text = call->text,
@@ -277,13 +233,16 @@ static enum th_code build_lookup(struct caller *caller, struct job *job,
 {
     const struct effect_lookup *lookup = &job->as.lookup;
 
+    if (job->is_page)
+        return job->wire->list_build(account, job_channel(lookup->channel),
+                                     th_buf_str(&caller->next), &caller->scratch, out_req, err);
     if (lookup->provider_id.n > 0)
-        return job->wire->lookup_build(account, provider_channel_of(lookup->channel),
-                                       lookup->provider_id, &caller->scratch, out_req, err);
+        return job->wire->lookup_build(account, job_channel(lookup->channel), lookup->provider_id,
+                                       &caller->scratch, out_req, err);
     if (!job->wire->search_build)
         return th_fail(err, TH_UNSUPPORTED, "%s: no look-up by recipient", job->wire->name);
     job->search = (struct provider_search){
-        .channel = provider_channel_of(lookup->channel),
+        .channel = job_channel(lookup->channel),
         .to = lookup->to,
         .from = lookup->sender,
         .not_before_us = lookup->started_us - DISPATCH_SEARCH_BEFORE_US,
@@ -362,10 +321,13 @@ static bool start_job(struct caller *caller, struct job *job)
     code = start_request(caller, job, &err);
     if (code == TH_FULL)
         return false;
-    if (code == TH_OK)
+    if (code == TH_OK) {
         enter_flight(caller, job);
-    else
+        if (job->type == EFFECT_CALL)
+            listing_count_call(&caller->listing, th_clock_realtime_us(caller->config.clock));
+    } else {
         end_unstarted(job, code, &err);
+    }
     return true;
 }
 
@@ -373,7 +335,7 @@ static bool start_first(struct caller *caller, struct job_list *list)
 {
     struct job *job = list->first;
 
-    list_take(list);
+    job_list_take(list);
     if (start_job(caller, job))
         return true;
     job->next = list->first;
@@ -446,6 +408,23 @@ static bool own_texts(struct job *job)
     return true;
 }
 
+/* By id, on a wire that has a list. */
+static bool may_gather(struct caller *caller, const struct job *job)
+{
+    const struct provider_ops *wire = NULL;
+    const struct ref_lane *lane;
+
+    if (job->type != EFFECT_LOOKUP || job->as.lookup.provider_id.n == 0 ||
+        caller->config.lookup_wait_us == 0)
+        return false;
+    reference_read_lock(caller->config.reference);
+    lane = reference_lane(caller->config.reference, job->as.lookup.lane);
+    if (lane)
+        wire = wire_of(caller, lane->account.wire);
+    reference_unlock(caller->config.reference);
+    return wire && wire->list_build;
+}
+
 static void take_job(struct caller *caller, const struct effect *effect, int64_t commit_boot_us)
 {
     struct job *job = calloc(1, sizeof *job);
@@ -467,7 +446,10 @@ static void take_job(struct caller *caller, const struct effect *effect, int64_t
         end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "no_resources");
         return;
     }
-    list_put(job->type == EFFECT_CALL ? &caller->calls : &caller->lookups, job);
+    if (may_gather(caller, job))
+        listing_gather(&caller->listing, job);
+    else
+        job_list_put(job->type == EFFECT_CALL ? &caller->calls : &caller->lookups, job);
     start_waiting(caller);
 }
 
@@ -492,108 +474,87 @@ static void on_run(struct effects *effects, const struct effect *effect, int64_t
     }
 }
 
-/* --- answers ---------------------------------------------------------------------------------- */
+/* --- look-ups asked for together ---------------------------------------------------------------
+ */
 
-/* What the provider said, for a human, without what may be a number or a credential. */
-static struct th_str excerpt_of(const struct http_reply *reply, struct th_arena *arena)
+static void begin_listing(struct caller *caller)
 {
-    struct th_str from = reply->body;
-    struct th_str out;
-    size_t digits = 0;
+    struct job *page = calloc(1, sizeof *page);
 
-    if (from.n > EXCERPT_MAX)
-        from.n = EXCERPT_MAX;
-    while (from.n > 0 && !th_str_is_utf8(from))
-        from.n--;
-    if (th_arena_copy(arena, from, &out) != TH_OK)
-        return (struct th_str){NULL, 0};
-    for (size_t i = 0; i < out.n; i++) {
-        bool is_alnum = (out.p[i] >= '0' && out.p[i] <= '9') ||
-                        (out.p[i] >= 'a' && out.p[i] <= 'f') ||
-                        (out.p[i] >= 'A' && out.p[i] <= 'F');
-
-        digits = is_alnum ? digits + 1 : 0;
-        if (digits > DIGITS_SHOWN)
-            ((char *)out.p)[i] = '*';
+    if (!page || !listing_begin(&caller->listing, &caller->lookups)) {
+        free(page);
+        return; /* without memory now, later */
     }
-    return out;
+    page->caller = caller;
+    page->type = EFFECT_LOOKUP;
+    page->is_page = true;
+    page->as.lookup.lane = caller->listing.lane;
+    page->as.lookup.channel = caller->listing.channel;
+    caller->page = page;
+    th_buf_clear(&caller->next);
+    if (listing_wants_page(&caller->listing))
+        job_list_put(&caller->lookups, page);
 }
 
-static struct provider_outcome outcome_of(const struct job *job, const struct http_reply *reply,
-                                          struct th_arena *arena)
+static void start_gathered(struct caller *caller)
 {
-    struct provider_outcome outcome = {0};
-
-    if (job->refusal && !reply->may_have_left)
-        return (struct provider_outcome){
-            .result = PROVIDER_NOT_SENT, .reason = th_str(job->refusal), .retry_after_us = -1};
-    if (job->wire->parse(provider_channel_of(job->as.call.channel), reply, arena, &outcome) ==
-        TH_OK)
-        return outcome;
-    /* It may have been executed; the answer that would tell could not be read. */
-    return (struct provider_outcome){.result = reply->may_have_left ? PROVIDER_UNKNOWN
-                                                                    : PROVIDER_NOT_SENT,
-                                     .error_class = PROVIDER_TRANSIENT,
-                                     .reason = TH_STR("no_resources"),
-                                     .retry_after_us = -1};
+    while (listing_is_due(&caller->listing, th_clock_boottime_us(caller->config.clock),
+                          caller->config.lookup_wait_us)) {
+        begin_listing(caller);
+        start_waiting(caller);
+    }
 }
 
-static bool is_worth_an_excerpt(const struct provider_outcome *outcome)
+/* Found: the rest is asked one by one. Not read: the core asks again, later. */
+static void end_listing(struct caller *caller, bool was_read)
 {
-    return outcome->result == PROVIDER_UNKNOWN ||
-           (outcome->result == PROVIDER_REJECTED && outcome->error_class != PROVIDER_PERMANENT);
+    struct job_list rest;
+    struct job *job;
+
+    job_list_init(&rest);
+    listing_end(&caller->listing, &rest);
+    free(caller->page);
+    caller->page = NULL;
+    while ((job = job_list_take(&rest))) {
+        if (was_read)
+            job_list_put(&caller->lookups, job);
+        else
+            end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "no_list");
+    }
 }
 
-static void answer_call(const struct job *job, const struct http_reply *reply,
-                        struct th_arena *arena, struct answer *out)
+static void take_report(struct job *job, const struct provider_report *report)
 {
-    struct provider_outcome outcome = reply ? outcome_of(job, reply, arena) : job->outcome;
-
-    *out = (struct answer){
-        .type = ANSWER_CALL_ENDED,
-        .as.call_ended =
-            {
-                .attempt = job->as.call.attempt,
-                .outcome = outcome,
-                .http_status = reply ? reply->status : 0,
-                .call_us = th_clock_boottime_us(job->caller->config.clock) - job->taken_boot_us,
-            },
-    };
-    if (reply && reply->body.n > 0 && is_worth_an_excerpt(&outcome))
-        out->as.call_ended.excerpt = excerpt_of(reply, arena);
+    job->report = *report;
+    job->has_report = true;
+    snprintf(job->code, sizeof job->code, "%.*s", TH_ARG(report->provider_code));
+    put_ended(job);
 }
 
-static void answer_lookup(const struct job *job, const struct http_reply *reply,
-                          struct th_arena *arena, struct answer *out)
+static void take_page(struct caller *caller, const struct http_reply *reply)
 {
-    struct provider_lookup lookup = {.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1};
-    enum th_code code = TH_OK;
+    const struct job *page = caller->page;
+    struct provider_page read = {0};
+    struct job *job;
 
-    if (!reply)
-        lookup.result =
-            job->outcome.result == PROVIDER_NOT_SENT ? PROVIDER_ASK_AGAIN : PROVIDER_ASK_REFUSED;
-    else if (job->as.lookup.provider_id.n > 0)
-        code = job->wire->lookup_parse(provider_channel_of(job->as.lookup.channel), reply, arena,
-                                       &lookup);
+    th_arena_reset(&caller->pages);
+    enum th_code code =
+        page->wire->list_parse(job_channel(page->as.lookup.channel), reply, &caller->pages, &read);
+    for (size_t i = 0; code == TH_OK && i < read.n_reports; i++)
+        if ((job = listing_find(&caller->listing, read.reports[i].provider_id)))
+            take_report(job, &read.reports[i]);
+    th_buf_clear(&caller->next);
+    th_buf_add(&caller->next, read.next);
+    bool was_read =
+        code == TH_OK && read.result == PROVIDER_FOUND && th_buf_status(&caller->next) == TH_OK;
+    if (was_read && read.next.n > 0 && listing_wants_page(&caller->listing))
+        job_list_put(&caller->lookups, caller->page);
     else
-        code = job->wire->search_parse(&job->search, reply, arena, &lookup);
-    if (code != TH_OK)
-        lookup = (struct provider_lookup){.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1};
-    *out = (struct answer){
-        .type = ANSWER_LOOKUP_ENDED,
-        .as.lookup_ended = {job->as.lookup.attempt, lookup},
-    };
+        end_listing(caller, was_read);
 }
 
-static void answer_job(struct job *job, const struct http_reply *reply, struct th_arena *arena,
-                       struct answer *out)
-{
-    if (job->type == EFFECT_CALL)
-        answer_call(job, reply, arena, out);
-    else
-        answer_lookup(job, reply, arena, out);
-    job_free(job);
-}
+/* --- answers are taken --------------------------------------------------------------------------
+ */
 
 static bool take_done(struct caller *caller)
 {
@@ -604,28 +565,50 @@ static bool take_done(struct caller *caller)
     return caller->done_n > 0;
 }
 
+/* The next job that has its answer, and its reply if it has one of its own; NULL: there is none. */
+static struct job *next_answered(struct caller *caller, const struct http_reply **out_reply)
+{
+    *out_reply = NULL;
+    while (!caller->ended.first && take_done(caller)) {
+        struct http_done *done = &caller->done[caller->done_at++];
+        struct job *job =
+            (struct job *)(uintptr_t)done->tag; /* NOLINT(performance-no-int-to-ptr) */
+
+        leave_flight(caller, job);
+        if (job->is_page) {
+            take_page(caller, &done->reply);
+            start_waiting(caller);
+            continue;
+        }
+        *out_reply = &done->reply;
+        return job;
+    }
+    return job_list_take(&caller->ended);
+}
+
+static void unring(struct caller *caller)
+{
+    eventfd_t ignored;
+
+    if (caller->is_rung && !caller->ended.first && eventfd_read(caller->event_fd, &ignored) == 0)
+        caller->is_rung = false;
+}
+
 static bool on_poll(struct effects *effects, struct th_arena *arena, struct answer *out)
 {
     struct caller *caller = caller_of(effects);
+    const struct http_reply *reply;
     struct job *job;
 
-    if (!caller->ended.first && take_done(caller)) {
-        struct http_done *done = &caller->done[caller->done_at++];
-
-        job = (struct job *)(uintptr_t)done->tag; /* NOLINT(performance-no-int-to-ptr): our own */
-        leave_flight(caller, job);
-        answer_job(job, &done->reply, arena, out);
+    start_gathered(caller);
+    while ((job = next_answered(caller, &reply)) && job->is_page)
+        end_listing(caller, false); /* it could not even be started */
+    if (job) {
+        job_answer(job, reply, th_clock_boottime_us(caller->config.clock), arena, out);
+        job_free(job);
         start_waiting(caller);
-        return true;
     }
-    job = list_take(&caller->ended);
-    if (job)
-        answer_job(job, NULL, arena, out);
-    if (!caller->ended.first) {
-        eventfd_t ignored;
-
-        eventfd_read(caller->event_fd, &ignored);
-    }
+    unring(caller);
     return job != NULL;
 }
 
@@ -675,10 +658,12 @@ enum th_code caller_open(const struct caller_config *config, struct caller **out
         return th_fail(err, TH_NOMEM, "caller");
     caller->effects.ops = &caller_ops;
     caller->config = *config;
-    list_init(&caller->calls);
-    list_init(&caller->lookups);
-    list_init(&caller->ended);
+    job_list_init(&caller->calls);
+    job_list_init(&caller->lookups);
+    job_list_init(&caller->ended);
     th_arena_init(&caller->scratch, SCRATCH_MAX);
+    th_arena_init(&caller->pages, SCRATCH_MAX);
+    listing_init(&caller->listing);
     caller->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     caller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (caller->event_fd < 0 || caller->epoll_fd < 0)
@@ -693,11 +678,16 @@ enum th_code caller_open(const struct caller_config *config, struct caller **out
 
 void caller_close(struct caller *caller)
 {
+    struct job *job;
+
     if (!caller)
         return;
     list_free(&caller->calls);
     list_free(&caller->lookups);
     list_free(&caller->ended);
+    while ((job = listing_take_all(&caller->listing)))
+        job_free(job);
+    listing_fini(&caller->listing);
     for (size_t i = 0; i < caller->in_flight_n; i++)
         job_free(caller->in_flight[i]);
     journal_close(caller->journal);
@@ -706,6 +696,8 @@ void caller_close(struct caller *caller)
     if (caller->epoll_fd >= 0)
         close(caller->epoll_fd);
     th_arena_fini(&caller->scratch);
+    th_arena_fini(&caller->pages);
+    th_buf_fini(&caller->next);
     free(caller);
 }
 

@@ -37,6 +37,7 @@ struct caller_config {
     int slot;
     int64_t send_window_us;  /* from the commit's start to the first byte */
     int32_t call_timeout_ms; /* of one request */
+    int64_t lookup_wait_us; /* look-ups by id may wait so long, to be asked for together; 0: none */
 };
 
 struct caller;

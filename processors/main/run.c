@@ -195,6 +195,7 @@ static enum th_code open_caller(struct run *run, int slot, struct slot_part *par
         .public_url = run->public_url,
         .journal_dir = run->journal,
         .slot = slot,
+        .lookup_wait_us = th_conf_duration_us(run->conf, "price_gather"),
         .send_window_us = th_conf_duration_us(run->conf, "send_window"),
         .call_timeout_ms = (int32_t)(th_conf_duration_us(run->conf, "call_timeout") / TH_US_PER_MS),
     };

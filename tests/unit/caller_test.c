@@ -12,6 +12,8 @@
 #define SESSION UINT64_C(77)
 #define WINDOW  INT64_C(5000000)
 
+#define LOOKUP_WAIT INT64_C(3000000)
+
 /* --- a client that does nothing until it is told ------------------------------------------------
  */
 
@@ -149,7 +151,30 @@ static enum th_code toy_lookup_parse(enum provider_channel channel, const struct
     return TH_OK;
 }
 
+static enum th_code toy_list_build(const struct provider_account *account,
+                                   enum provider_channel channel, struct th_str next,
+                                   struct th_arena *arena, struct http_req *out_req,
+                                   struct th_err *err)
+{
+    (void)account, (void)channel, (void)err;
+    *out_req = (struct http_req){.method = HTTP_GET};
+    out_req->body = th_arena_printf(arena, "list %.*s", TH_ARG(next));
+    return TH_OK;
+}
+
+static struct provider_page toy_page; /* what the next page says */
+
+static enum th_code toy_list_parse(enum provider_channel channel, const struct http_reply *r,
+                                   struct th_arena *arena, struct provider_page *out)
+{
+    (void)channel, (void)arena;
+    *out = r->status == 200 ? toy_page : (struct provider_page){.result = PROVIDER_ASK_AGAIN};
+    return TH_OK;
+}
+
 static const struct provider_ops toy_wire = {
+    .list_build = toy_list_build,
+    .list_parse = toy_list_parse,
     .name = "toy",
     .build = toy_build,
     .parse = toy_parse,
@@ -238,6 +263,7 @@ static int set_up(void **state)
         .journal_dir = w->journal,
         .send_window_us = WINDOW,
         .call_timeout_ms = 15000,
+        .lookup_wait_us = LOOKUP_WAIT,
     };
     assert_int_equal(caller_open(&config, &w->caller, &w->err), TH_OK);
     w->effects = caller_effects(w->caller);
@@ -451,8 +477,13 @@ static void test_lookups(void **state)
                                           .provider_id = TH_STR("X")}};
     struct answer answer;
 
-    print_message("  a look-up asks nobody's permission\n");
+    print_message("  one by id waits for others, but not for ever\n");
     w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock));
+    assert_false(next(w, &answer));
+    assert_int_equal(w->http.n, 0);
+    th_virtual_clock_advance(&w->clock, LOOKUP_WAIT);
+    assert_false(next(w, &answer));
+    print_message("  a look-up asks nobody's permission\n");
     assert_true(w->http.started[0].is_lookup);
     reply(&w->http, 0, true, 404);
     assert_true(next(w, &answer));
@@ -463,6 +494,108 @@ static void test_lookups(void **state)
     w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock));
     assert_true(next(w, &answer));
     assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ASK_REFUSED);
+}
+
+static void look_up(struct world *w, int32_t n, const char *provider_id)
+{
+    struct effect effect = {
+        .type = EFFECT_LOOKUP,
+        .as.lookup = {.attempt = {.send = {.b = {9}}, .n = n},
+                      .lane = 1,
+                      .channel = CHANNEL_SMS,
+                      .provider_id = th_str(provider_id),
+                      .started_us = th_clock_realtime_us(&w->clock.clock)},
+    };
+
+    w->effects->ops->run(w->effects, &effect, th_clock_boottime_us(&w->clock.clock));
+}
+
+#define MANY 10
+
+static const char *const many[MANY] = {"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"};
+
+/* MANY calls leave, and MANY look-ups are waiting for their time. */
+static void gather_many(struct world *w, int32_t calls)
+{
+    for (int32_t n = 0; n < calls; n++) {
+        call(w, n, 1, "hello");
+        assert_true(leave(&w->http, 0));
+        reply(&w->http, 0, true, 201);
+        assert_ended(w, n, PROVIDER_ACCEPTED, PROVIDER_CLASS_NONE, "");
+    }
+    for (int32_t n = 0; n < MANY; n++)
+        look_up(w, n, many[n]);
+    assert_int_equal(w->http.n, 0);
+    th_virtual_clock_advance(&w->clock, LOOKUP_WAIT);
+}
+
+static void assert_looked_up(struct world *w, int32_t n, enum provider_lookup_result result,
+                             const char *id)
+{
+    struct answer answer;
+
+    assert_true(next(w, &answer));
+    assert_int_equal(answer.type, ANSWER_LOOKUP_ENDED);
+    assert_int_equal(answer.as.lookup_ended.attempt.n, n);
+    assert_int_equal(answer.as.lookup_ended.lookup.result, result);
+    if (result == PROVIDER_FOUND)
+        assert_str_equal(answer.as.lookup_ended.lookup.reports[0].provider_id, th_str(id));
+}
+
+static void test_many_are_asked_for_together(void **state)
+{
+    struct world *w = *state;
+    struct answer answer;
+    struct provider_report first[] = {
+        {.provider_id = TH_STR("C"), .provider_code = TH_STR("30005")},
+        {.provider_id = TH_STR("somebody else's")},
+        {.provider_id = TH_STR("A")}};
+    struct provider_report second[] = {{.provider_id = TH_STR("B")}, {.provider_id = TH_STR("A")}};
+
+    gather_many(w, MANY);
+    print_message("  as a list\n");
+    assert_false(next(w, &answer));
+    assert_int_equal(w->http.n, 1);
+    assert_string_equal(w->http.url, "list ");
+    print_message("  whose page answers those that stand on it\n");
+    toy_page = (struct provider_page){PROVIDER_FOUND, first, TH_LEN(first), TH_STR("2")};
+    reply(&w->http, 0, true, 200);
+    assert_true(next(w, &answer));
+    assert_int_equal(answer.as.lookup_ended.attempt.n, 2);
+    assert_str_equal(answer.as.lookup_ended.lookup.reports[0].provider_code, TH_STR("30005"));
+    assert_looked_up(w, 0, PROVIDER_FOUND, "A");
+    print_message("  and names the next\n");
+    assert_string_equal(w->http.url, "list 2");
+    toy_page = (struct provider_page){PROVIDER_FOUND, second, TH_LEN(second), TH_STR("")};
+    reply(&w->http, 0, true, 200);
+    assert_looked_up(w, 1, PROVIDER_FOUND, "B");
+    print_message("  whom no page names is asked for alone\n");
+    for (int32_t n = 3; n < MANY; n++) {
+        reply(&w->http, 0, true, 404);
+        assert_true(next(w, &answer));
+        assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ABSENT);
+    }
+    assert_false(next(w, &answer));
+    assert_int_equal(w->http.n, 0);
+}
+
+static void test_no_list(void **state)
+{
+    struct world *w = *state;
+    struct answer answer;
+
+    print_message("  a list that cannot be read: all are asked for again, later\n");
+    gather_many(w, 1);
+    assert_false(next(w, &answer));
+    reply(&w->http, 0, true, 503);
+    for (int32_t n = 0; n < MANY; n++)
+        assert_looked_up(w, n, PROVIDER_ASK_AGAIN, "");
+    assert_int_equal(w->http.n, 0);
+    print_message("  too much else was sent meanwhile: one by one\n");
+    gather_many(w, 5 * MANY);
+    assert_false(next(w, &answer));
+    assert_int_equal(w->http.n, 2);
+    assert_string_equal(w->http.url, "B");
 }
 
 static void test_no_journal_no_send(void **state)
@@ -489,6 +622,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waiting_for_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lost_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lookups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_are_asked_for_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_journal_no_send, set_up, tear_down),
     };
 

@@ -520,6 +520,65 @@ static void test_search(void **state)
     assert_str_equal(req.url, TH_STR(PATH "/Calls.json?To=%2B919876543210&PageSize=50"));
 }
 
+static void test_list(void **state)
+{
+    struct provider_page page;
+    struct http_req req;
+    struct th_err err = {0};
+
+    assert_int_equal(twilio_ops.list_build(&account, PROVIDER_SMS, TH_STR(""), *state, &req, NULL),
+                     TH_OK);
+    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=100"));
+    assert_int_equal(req.method, HTTP_GET);
+    assert_int_equal(twilio_ops.list_build(&account, PROVIDER_CALL, TH_STR(""), *state, &req, NULL),
+                     TH_OK);
+    assert_str_equal(req.url, TH_STR(PATH "/Calls.json?PageSize=100"));
+
+    print_message("  what cannot be read is left out\n");
+    struct http_reply reply =
+        answer(200, "{\"messages\":[{\"sid\":\"SM2\",\"status\":\"delivered\",\"price\":\"-0.5\","
+                    "\"price_unit\":\"INR\"},{\"sid\":7},null,{\"sid\":\"SM1\",\"status\":"
+                    "\"failed\",\"error_code\":30005}],\"next_page_uri\":\"/next\\u0041\"}");
+    assert_int_equal(twilio_ops.list_parse(PROVIDER_SMS, &reply, *state, &page), TH_OK);
+    assert_int_equal(page.result, PROVIDER_FOUND);
+    assert_int_equal(page.n_reports, 2);
+    assert_str_equal(page.reports[0].provider_id, TH_STR("SM2"));
+    assert_true(page.reports[0].has_price);
+    assert_true(page.reports[0].price.micros == 500000);
+    assert_str_equal(page.reports[1].provider_code, TH_STR("30005"));
+    assert_str_equal(page.next, TH_STR("/nextA"));
+
+    print_message("  the last page\n");
+    reply = answer(200, "{\"messages\":[],\"next_page_uri\":null}");
+    assert_int_equal(twilio_ops.list_parse(PROVIDER_SMS, &reply, *state, &page), TH_OK);
+    assert_int_equal(page.result, PROVIDER_FOUND);
+    assert_int_equal(page.n_reports, 0);
+    assert_str_equal(page.next, TH_STR(""));
+
+    print_message("  no list\n");
+    reply = answer(429, "{\"code\":20429}");
+    assert_int_equal(twilio_ops.list_parse(PROVIDER_SMS, &reply, *state, &page), TH_OK);
+    assert_int_equal(page.result, PROVIDER_ASK_AGAIN);
+
+    print_message("  the next page is one of this list, wherever the provider points\n");
+    static const char mine[] = "/2010-04-01/Accounts/AC00000000000000000000000000000001/"
+                               "Messages.json?PageSize=100&PageToken=P";
+    static const char *const others[] = {
+        "https://elsewhere.example/2010-04-01/Accounts/AC00000000000000000000000000000001/"
+        "Messages.json?Page=1",
+        "/2010-04-01/Accounts/AC00000000000000000000000000000002/Messages.json?Page=1",
+        "/2010-04-01/Accounts/AC00000000000000000000000000000001/Calls.json?Page=1",
+        "//elsewhere.example/",
+    };
+    assert_int_equal(
+        twilio_ops.list_build(&account, PROVIDER_SMS, th_str(mine), *state, &req, NULL), TH_OK);
+    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=100&PageToken=P"));
+    for (size_t i = 0; i < TH_LEN(others); i++)
+        assert_int_equal(
+            twilio_ops.list_build(&account, PROVIDER_SMS, th_str(others[i]), *state, &req, &err),
+            TH_INVALID);
+}
+
 static void test_check(void **state)
 {
     static const struct {
@@ -644,6 +703,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_look_up_without_an_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prices, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_search, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mutated_answers, set_up, tear_down),
         cmocka_unit_test(test_capabilities),

@@ -1,0 +1,195 @@
+#include "processors/dispatch/listing.h"
+
+#include "common/clock.h"
+#include "common/hash.h"
+
+#include <stdlib.h>
+
+#define OTHERS_MAX 3 /* records of others for each that is asked for */
+
+void listing_init(struct listing *listing)
+{
+    *listing = (struct listing){0};
+    job_list_init(&listing->gathered);
+}
+
+void listing_fini(struct listing *listing)
+{
+    free(listing->jobs);
+    name_index_fini(&listing->index);
+}
+
+/* --- what was sent lately -----------------------------------------------------------------------
+ */
+
+void listing_count_call(struct listing *listing, int64_t now_us)
+{
+    int64_t second = now_us / TH_US_PER_SEC;
+    size_t at = (size_t)(second % LISTING_SECONDS);
+
+    if (listing->sent[at].second != second) {
+        listing->sent[at].second = second;
+        listing->sent[at].n = 0;
+    }
+    listing->sent[at].n++;
+}
+
+/* What the list holds from that time on, as far as this process knows. */
+static size_t sent_since(const struct listing *listing, int64_t since_us)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < LISTING_SECONDS; i++)
+        if (listing->sent[i].second >= since_us / TH_US_PER_SEC)
+            n += listing->sent[i].n;
+    return n;
+}
+
+static int64_t newest_second(const struct listing *listing)
+{
+    int64_t newest = 0;
+
+    for (size_t i = 0; i < LISTING_SECONDS; i++)
+        if (listing->sent[i].second > newest)
+            newest = listing->sent[i].second;
+    return newest;
+}
+
+/* --- gathering ----------------------------------------------------------------------------------
+ */
+
+void listing_gather(struct listing *listing, struct job *job)
+{
+    job_list_put(&listing->gathered, job);
+    listing->gathered_n++;
+}
+
+bool listing_is_due(const struct listing *listing, int64_t boot_us, int64_t wait_us)
+{
+    const struct job *first = listing->gathered.first;
+
+    return first && !listing->is_running &&
+           (boot_us - first->taken_boot_us >= wait_us ||
+            listing->gathered_n >= LISTING_GATHERED_MAX);
+}
+
+static uint64_t hash_of(struct th_str provider_id)
+{
+    return th_hash64(provider_id, 0);
+}
+
+/* False: there is no memory. */
+static bool add(struct listing *listing, struct job *job)
+{
+    if (listing->jobs_n == listing->jobs_cap) {
+        size_t cap = listing->jobs_cap ? 2 * listing->jobs_cap : 64;
+        struct job **jobs = reallocarray(listing->jobs, cap, sizeof(struct job *));
+        if (!jobs)
+            return false;
+        listing->jobs = jobs;
+        listing->jobs_cap = cap;
+    }
+    if (name_index_reserve(&listing->index) != TH_OK)
+        return false;
+    name_index_add(&listing->index, hash_of(job->as.lookup.provider_id), listing->jobs_n);
+    listing->jobs[listing->jobs_n++] = job;
+    listing->open_n++;
+    return true;
+}
+
+/* What cannot be listed is asked for by itself. */
+static void take_alike(struct listing *listing, struct job_list *singles)
+{
+    struct job_list all = listing->gathered;
+    struct job *job;
+
+    if (!all.first)
+        all.last = &all.first;
+    job_list_init(&listing->gathered);
+    listing->gathered_n = 0;
+    while ((job = job_list_take(&all))) {
+        if (job->as.lookup.lane != listing->lane || job->as.lookup.channel != listing->channel)
+            listing_gather(listing, job);
+        else if (!add(listing, job))
+            job_list_put(singles, job);
+    }
+}
+
+static int64_t oldest_us(const struct listing *listing)
+{
+    int64_t oldest = INT64_MAX;
+
+    for (size_t i = 0; i < listing->jobs_n; i++)
+        if (listing->jobs[i]->as.lookup.started_us < oldest)
+            oldest = listing->jobs[i]->as.lookup.started_us;
+    return oldest;
+}
+
+bool listing_begin(struct listing *listing, struct job_list *singles)
+{
+    listing->lane = listing->gathered.first->as.lookup.lane;
+    listing->channel = listing->gathered.first->as.lookup.channel;
+    take_alike(listing, singles);
+
+    int64_t since_us = oldest_us(listing);
+    size_t n = sent_since(listing, since_us);
+    bool is_known = since_us / TH_US_PER_SEC > newest_second(listing) - LISTING_SECONDS;
+    listing->is_running = true;
+    if (listing->jobs_n < LISTING_JOBS_MIN || !is_known || n > (OTHERS_MAX + 1) * listing->jobs_n) {
+        listing_end(listing, singles);
+        return false;
+    }
+    /* Others may use the account, too; that much of theirs is read past, and no more. */
+    listing->pages_left = 2 * (n + listing->jobs_n) / PROVIDER_PAGE_MAX + 2;
+    return true;
+}
+
+/* --- asking -------------------------------------------------------------------------------------
+ */
+
+struct job *listing_find(struct listing *listing, struct th_str provider_id)
+{
+    size_t at = 0;
+    size_t position;
+
+    while (name_index_next(&listing->index, hash_of(provider_id), &at, &position)) {
+        struct job *job = listing->jobs[position];
+        if (!job || !th_str_eq(job->as.lookup.provider_id, provider_id))
+            continue;
+        listing->jobs[position] = NULL;
+        listing->open_n--;
+        return job;
+    }
+    return NULL;
+}
+
+bool listing_wants_page(struct listing *listing)
+{
+    if (listing->open_n == 0 || listing->pages_left == 0)
+        return false;
+    listing->pages_left--;
+    return true;
+}
+
+void listing_end(struct listing *listing, struct job_list *rest)
+{
+    for (size_t i = 0; i < listing->jobs_n; i++)
+        if (listing->jobs[i])
+            job_list_put(rest, listing->jobs[i]);
+    listing->jobs_n = listing->open_n = 0;
+    name_index_fini(&listing->index);
+    listing->index = (struct name_index){0};
+    listing->is_running = false;
+}
+
+struct job *listing_take_all(struct listing *listing)
+{
+    struct job *job = job_list_take(&listing->gathered);
+
+    if (job)
+        return job;
+    while (listing->jobs_n > 0)
+        if ((job = listing->jobs[--listing->jobs_n]))
+            return job;
+    return NULL;
+}
