@@ -86,7 +86,7 @@ static const char *put_number(char room[NUMBER_MAX], double n)
     char digits[NUMBER_MAX];
     size_t out = 0;
 
-    if (n < 10 && n != floor(n)) {
+    if (n < 10 && n != (double)(int64_t)n) {
         snprintf(room, NUMBER_MAX, "%.1f", n);
         return room;
     }
