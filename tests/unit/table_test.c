@@ -165,6 +165,67 @@ static void test_blobs_that_nobody_can_see_again_are_freed(void **unused)
     table_free(table);
 }
 
+static void settle(struct table *table)
+{
+    table_close(table);
+    table_forget(table);
+}
+
+static void test_an_empty_table_gives_its_memory_back(void **unused)
+{
+    struct table *table = table_new(sizeof(struct entry), 10000);
+    long live;
+
+    (void)unused;
+    inserted(table, 1, 1);
+    settle(table);
+    live = mallocs_live;
+    for (uint64_t i = 2; i <= 10000; i++) {
+        inserted(table, i, i);
+        settle(table);
+    }
+    assert_true(mallocs_live > live + 10);
+    for (uint64_t i = 1; i <= 10000; i++) {
+        assert_int_equal(table_remove(table, id_of(i)), TH_OK);
+        settle(table);
+    }
+    assert_true(mallocs_live <= live + 4); /* the lists of what was freed */
+    inserted(table, 2, 22);
+    settle(table);
+    assert_int_equal(got(table, 2)->value, 22);
+    table_free(table);
+}
+
+/* More batches than their numbers are wide, and what is open then is still told apart. */
+static void test_batches_are_numbered_anew(void **unused)
+{
+    struct table *table = table_new(sizeof(struct entry), 10);
+
+    (void)unused;
+    inserted(table, 1, 1);
+    settle(table);
+    for (uint64_t i = 1; i < (1U << 24) + 100; i++) {
+        bool is_near = i % (1U << 24) < 50 || i % (1U << 24) > (1U << 24) - 50;
+        if (is_near && i % 2)
+            edited(table, 1)->value = i;
+        table_close(table);
+        if (!is_near) {
+            table_forget(table);
+            continue;
+        }
+        edited(table, 1)->value = 0;
+        inserted(table, 2, 2);
+        table_forget(table);
+        assert_int_equal(((const struct entry *)table_get_durable(table, id_of(1)))->value,
+                         i - !(i % 2));
+        assert_null(table_get_durable(table, id_of(2)));
+        table_undo(table);
+        assert_int_equal(got(table, 1)->value, i - !(i % 2));
+        assert_null(got(table, 2));
+    }
+    table_free(table);
+}
+
 static void test_pieces_are_fixed_for_ever(void **unused)
 {
     size_t of_piece[TABLE_PIECES] = {0};
@@ -252,6 +313,7 @@ static void check_all(const struct table *table)
 
     for (size_t i = 0; i < model.ids; i++) {
         assert_is(got(table, i), &model.gathering[i]);
+        assert_is(table_get_durable(table, id_of(i)), &model.durable[i]);
         now_n += model.gathering[i].is_there;
         durable_n += model.durable[i].is_there;
     }
@@ -407,6 +469,8 @@ int main(void)
         cmocka_unit_test(test_a_durable_batch_stays_when_the_next_is_undone),
         cmocka_unit_test(test_a_blob_lives_as_long_as_it_may_come_back),
         cmocka_unit_test(test_blobs_that_nobody_can_see_again_are_freed),
+        cmocka_unit_test(test_an_empty_table_gives_its_memory_back),
+        cmocka_unit_test(test_batches_are_numbered_anew),
         cmocka_unit_test(test_pieces_are_fixed_for_ever),
         cmocka_unit_test(test_it_is_what_whole_copies_would_be),
         cmocka_unit_test(test_without_memory_nothing_is_half_done),
