@@ -170,6 +170,20 @@ static enum th_code dispatch_decide(void *core, const struct input *in, struct c
     return TH_OK;
 }
 
+/* A look-up that was under way when a snapshot was written has no answer to come. */
+static enum th_code ask_again(struct turn *turn)
+{
+    const struct attempt *a;
+    void *entry;
+
+    for (size_t at = 0; (a = table_next(turn->d->attempts, &at));)
+        if (a->stand != ATTEMPT_STARTED && a->due_at_us == INT64_MAX) {
+            TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
+            ((struct attempt *)entry)->due_at_us = turn->in->now_us;
+        }
+    return TH_OK;
+}
+
 /* Whoever started it is gone: its journal tells what had not left, the rest is unknown. After this
  * first transaction no journal but our own is needed. */
 static enum th_code dispatch_opened(void *core, const struct input *in, struct core_output *out)
@@ -179,6 +193,7 @@ static enum th_code dispatch_opened(void *core, const struct input *in, struct c
     const struct attempt *a;
     struct effect drop = {.type = EFFECT_DROP_JOURNAL, .as.drop_journal.keep = d->env.session};
 
+    TH_TRY(ask_again(&turn));
     TH_TRY(find_timers(d));
     TH_TRY(start_watch_lanes(&turn));
     for (size_t i = 0; i < d->lanes_n; i++)

@@ -239,6 +239,10 @@ static void test_a_restart_searches_anew_and_remembers_who_else_was_called(void 
     end_call(desk, 3, PROVIDER_UNKNOWN, "");
     desk_reopen(desk, &config);
     desk_wait(desk, 60 * SECOND);
+    print_message("  a search whose answer died with its process is asked again\n");
+    assert_true(is_search(desk, 1));
+    desk_reopen(desk, &config);
+    desk_wait(desk, SECOND);
     print_message("  the one is searched for, the other cannot be told from its neighbour\n");
     assert_true(is_search(desk, 1));
     tell_search(desk, 1, PROVIDER_FOUND, 1);
