@@ -127,6 +127,7 @@ const char *provider_channel_text(enum provider_channel channel);
 struct provider_report {
     enum provider_channel channel;
     struct th_str provider_id;
+    struct th_str to; /* E.164; "" if it is not said */
     enum provider_status status;
     bool is_final;
     bool is_positive;

@@ -50,6 +50,7 @@ enum th_code twilio_callback_parse(struct th_str body, struct th_arena *arena,
     struct provider_report report = {.sequence = -1, .duration_s = -1};
     struct form form;
     struct th_str word;
+    struct th_str to;
 
     enum th_code code = form_parse(body, arena, &form);
     if (code == TH_NOMEM)
@@ -58,6 +59,8 @@ enum th_code twilio_callback_parse(struct th_str body, struct th_arena *arena,
         return th_fail(err, TH_MALFORMED, "the callback is no form that can be read");
     if (!find_subject(&form, &report, &word) || !twilio_is_id(report.provider_id))
         return th_fail(err, TH_MALFORMED, "the callback names no message or call");
+    if (form_get(&form, "To", &to))
+        report.to = twilio_number_of(to);
     if (report.channel == PROVIDER_CALL)
         read_call(&form, &report);
     int64_t error_code = number_of(&form, "ErrorCode", INT32_MAX, 0);

@@ -71,15 +71,12 @@ static void read_price(struct th_str amount, struct th_str unit, struct provider
 enum th_code twilio_record_read(enum provider_channel channel, struct th_str record,
                                 struct th_arena *arena, struct provider_report *out_report)
 {
-    enum { SID, STATUS, UPDATED, END, DURATION, PRICE, UNIT, ERROR, MEMBERS };
+    enum { SID, TO, STATUS, UPDATED, END, DURATION, PRICE, UNIT, ERROR, MEMBERS };
     struct th_json_member members[MEMBERS] = {
-        [SID] = {.name = "sid"},
-        [STATUS] = {.name = "status"},
-        [UPDATED] = {.name = "date_updated"},
-        [END] = {.name = "end_time"},
-        [DURATION] = {.name = "duration"},
-        [PRICE] = {.name = "price"},
-        [UNIT] = {.name = "price_unit"},
+        [SID] = {.name = "sid"},          [TO] = {.name = "to"},
+        [STATUS] = {.name = "status"},    [UPDATED] = {.name = "date_updated"},
+        [END] = {.name = "end_time"},     [DURATION] = {.name = "duration"},
+        [PRICE] = {.name = "price"},      [UNIT] = {.name = "price_unit"},
         [ERROR] = {.name = "error_code"},
     };
     struct provider_report report = {.channel = channel, .sequence = -1, .duration_s = -1};
@@ -91,6 +88,7 @@ enum th_code twilio_record_read(enum provider_channel channel, struct th_str rec
         return TH_MALFORMED;
     TH_TRY(twilio_status_read(&report, texts[STATUS], error_code, 0));
     TH_TRY(th_arena_copy(arena, texts[SID], &report.provider_id));
+    TH_TRY(th_arena_copy(arena, twilio_number_of(texts[TO]), &report.to));
     if (error_code) {
         report.provider_code = th_arena_printf(arena, "%" PRId64, error_code);
         if (!report.provider_code.p)

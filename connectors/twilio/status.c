@@ -1,5 +1,6 @@
 #include "connectors/twilio/status.h"
 
+#include "common/phone.h"
 #include "connectors/twilio/errors.h"
 
 struct word {
@@ -96,6 +97,16 @@ enum th_code twilio_status_read(struct provider_report *report, struct th_str wo
     report->error_class = error.error_class;
     report->reason = th_str(error.reason);
     return TH_OK;
+}
+
+struct th_str twilio_number_of(struct th_str to)
+{
+    static const struct th_str whatsapp = {"whatsapp:", 9};
+    struct th_str number = to;
+
+    if (th_str_starts(number, whatsapp))
+        number = (struct th_str){number.p + whatsapp.n, number.n - whatsapp.n};
+    return th_phone_is_e164(number) ? number : TH_STR("");
 }
 
 bool twilio_is_id(struct th_str id)

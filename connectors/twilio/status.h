@@ -13,6 +13,9 @@ enum th_code twilio_status_read(struct provider_report *report, struct th_str wo
                                 int64_t error_code, int64_t sip_code);
 
 /* Does id look like one of Twilio's (or of who speaks its wire): letters and digits, at most 64? */
+/* The number that "To" names, E.164: without the channel in front of it, and "" if it is none. */
+struct th_str twilio_number_of(struct th_str to);
+
 bool twilio_is_id(struct th_str id);
 
 #endif

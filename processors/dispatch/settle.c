@@ -63,6 +63,15 @@ static enum th_code say_resolved(struct turn *turn, const struct attempt *a,
     return dispatch_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
 }
 
+/* Whom to opt out: named in the event itself, since who folds it has no other way to know. */
+static struct string_or_sealed phone_of(enum provider_class class, struct th_str to)
+{
+    bool is_named = class == PROVIDER_PERMANENT_SUPPRESS;
+
+    return (struct string_or_sealed){.is = STRING_OR_SEALED_STRING,
+                                     .as.string = is_named ? to : TH_STR("")};
+}
+
 static enum th_code say_result(struct turn *turn, const struct attempt *a,
                                const struct provider_outcome *outcome, long http_status,
                                int64_t call_us, struct th_str excerpt)
@@ -84,7 +93,9 @@ static enum th_code say_result(struct turn *turn, const struct attempt *a,
                               .retry_after_us = outcome->retry_after_us,
                               .accepted_without_id = outcome->is_accepted_without_id,
                               .call_us = call_us,
-                              .excerpt = excerpt},
+                              .excerpt = excerpt,
+                              .phone = phone_of(outcome->error_class,
+                                                party_parse(blob_str(a->party)).to)},
     };
     return dispatch_say_outcome(turn, tenant, a->lane, a->ref.send, &event);
 }
@@ -206,7 +217,8 @@ static enum th_code say_reported(struct turn *turn, const struct subject *subjec
                                 .provider_id = report->provider_id,
                                 .provider_us = report->provider_ts_us,
                                 .sequence = report->sequence,
-                                .duration_s = (int32_t)report->duration_s},
+                                .duration_s = (int32_t)report->duration_s,
+                                .phone = phone_of(report->error_class, report->to)},
     };
     if (a)
         event.as.attempt_reported.campaign = (struct optional_uuid){a->has_campaign, a->campaign};

@@ -26,6 +26,11 @@ struct th_id partition_id(int32_t lane, int partitions)
     return named(2, (uint64_t)(lane % partitions));
 }
 
+struct th_id mute_id(int64_t contact)
+{
+    return named(0, (uint64_t)contact);
+}
+
 struct th_id api_group(struct th_str tenant)
 {
     return named(3 + (th_hash64(tenant, 1) << 2), th_hash64(tenant, 2));

@@ -218,8 +218,8 @@ static const struct send *current(const struct turn *turn, struct th_id id, int3
 
 static enum th_code take_result(struct turn *turn, const struct attempt_result *ev)
 {
+    TH_TRY(suppress_number(turn, ev->meta.tenant, &ev->phone));
     const struct send *s = current(turn, ev->send, ev->n);
-
     if (!s)
         return TH_OK;
     switch (ev->outcome) {
@@ -291,8 +291,8 @@ static enum th_code unreached(struct turn *turn, const struct send *s,
 /* Whatever a report says, it proves that the provider has the attempt. */
 static enum th_code take_reported(struct turn *turn, const struct attempt_reported *ev)
 {
+    TH_TRY(suppress_number(turn, ev->meta.tenant, &ev->phone));
     const struct send *s = send_of(turn, ev->send);
-
     if (!s || s->n != ev->n)
         return TH_OK;
     if (s->stand == SEND_PLANNED || s->stand == SEND_UNKNOWN)

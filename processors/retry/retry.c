@@ -210,6 +210,7 @@ static void retry_free(void *core)
         return;
     table_free(retry->sends);
     table_free(retry->groups);
+    table_free(retry->mutes);
     table_free(retry->loads);
     timers_fini(&retry->timers);
     timers_fini(&retry->walks);
@@ -231,8 +232,9 @@ static enum th_code retry_new(const void *config, const struct core_env *env, vo
     retry->sends = table_new(sizeof(struct send), RETRY_SENDS_MAX);
     retry->groups = table_new(sizeof(struct group), RETRY_SENDS_MAX);
     retry->loads = table_new(sizeof(struct lane_load), RETRY_SENDS_MAX);
+    retry->mutes = table_new(sizeof(struct mute), RETRY_SENDS_MAX);
     retry->routes = routes_new();
-    if (!retry->sends || !retry->groups || !retry->loads || !retry->routes) {
+    if (!retry->mutes || !retry->sends || !retry->groups || !retry->loads || !retry->routes) {
         retry_free(retry);
         return TH_NOMEM;
     }
@@ -258,6 +260,7 @@ static void batch_close(void *core)
     table_close(retry->sends);
     table_close(retry->groups);
     table_close(retry->loads);
+    table_close(retry->mutes);
 }
 
 static void batch_forget(void *core)
@@ -267,6 +270,7 @@ static void batch_forget(void *core)
     table_forget(retry->sends);
     table_forget(retry->groups);
     table_forget(retry->loads);
+    table_forget(retry->mutes);
 }
 
 static void batch_undo(void *core)
@@ -276,6 +280,7 @@ static void batch_undo(void *core)
     table_undo(retry->sends);
     table_undo(retry->groups);
     table_undo(retry->loads);
+    table_undo(retry->mutes);
     retry->moves_n = 0;
     retry->wanted_n = 0;
     retry->has_lost_timers = true;

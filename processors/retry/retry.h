@@ -1,7 +1,8 @@
 /* retry.h - each send's life: consent, window, route, attempt n, back-off, failover, the end.
  *
  * Pure. Reads send.requests and send.outcomes; owns send.events; plans attempts on
- * dispatch.requests; tells campaign what moved on campaign.progress.
+ * dispatch.requests; tells campaign what moved on campaign.progress; opts out on consent.events
+ * whom a provider says must not be contacted again.
  *
  *   released --plan--> planned --> accepted --report--> ended
  *      ^                 |  |----> unknown --resolved--> accepted, ended, or as below

@@ -67,6 +67,12 @@ struct lane_load {
     int64_t planned; /* unsettled plans of this slot */
 };
 
+/* An opt-out on its way through consent.events. */
+struct mute {
+    struct th_id id; /* mute_id(contact) */
+    int64_t at_us;
+};
+
 struct wanted {
     struct th_id group;
     struct th_id send;
@@ -77,6 +83,7 @@ struct retry {
     struct core_env env;
     struct table *sends;
     struct table *groups;
+    struct table *mutes; /* volatile: opt-outs written and not yet read back */
     struct table *loads; /* planned per lane, and per partition of dispatch.requests */
     struct timers timers;
     struct timers walks; /* groups whose lists must be walked */
@@ -97,6 +104,7 @@ struct retry {
 
 struct th_id lane_id(int32_t lane);
 struct th_id partition_id(int32_t lane, int partitions);
+struct th_id mute_id(int64_t contact);
 struct th_id api_group(struct th_str tenant);
 
 static inline bool holds_release(enum send_stand stand)

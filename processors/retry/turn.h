@@ -71,6 +71,14 @@ enum th_code plan_other_lane(struct turn *turn, const struct send *s, int32_t *o
 /* An event of send.outcomes. */
 enum th_code outcome_take(struct turn *turn, const struct event *event);
 
+/* --- suppress.c
+ * ----------------------------------------------------------------------------------------- */
+
+/* The provider said that a number must not be contacted again: opt it out, once. phone is empty if
+ * it said no such thing. */
+enum th_code suppress_number(struct turn *turn, struct th_str tenant,
+                             const struct string_or_sealed *phone);
+
 /* --- control.c: pause, resume, cancel, stop
  * ---------------------------------------------------------------- */
 

@@ -273,10 +273,45 @@ static void test_a_callback_that_came_first_is_believed(void **state)
     assert_int_equal(desk->said_n, 0);
 }
 
+static void test_who_must_not_be_contacted_again_is_named(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum provider_class class;
+        const char *phone;
+    } cases[] = {
+        {"refused for good: the event names the number", PROVIDER_PERMANENT_SUPPRESS,
+         "+919800000001"},
+        {"refused as no number: nobody is named", PROVIDER_PERMANENT, ""},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct answer answer = {
+            .type = ANSWER_CALL_ENDED,
+            .as.call_ended = {.attempt = {send_id(1), 1},
+                              .outcome = {.result = PROVIDER_REJECTED,
+                                          .error_class = cases[i].class,
+                                          .reason = TH_STR("opted_out"),
+                                          .retry_after_us = -1}},
+        };
+
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        plan(state, 1, TH_STR("+919800000001"), 1);
+        desk_reply(state, &answer);
+        const struct event *result = desk_heard(state, EVENT_ATTEMPT_RESULT, 0);
+        assert_str_equal(result->as.attempt_result.phone.as.string, th_str(cases[i].phone));
+        tear_down(&state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_search_proves),
+        cmocka_unit_test(test_who_must_not_be_contacted_again_is_named),
         cmocka_unit_test_setup_teardown(
             test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

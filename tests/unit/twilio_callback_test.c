@@ -296,14 +296,41 @@ static void test_mutations(void **unused)
     th_arena_fini(&arena);
 }
 
+static void test_whom_it_is_about(void **unused)
+{
+    static const struct {
+        const char *says;
+        const char *to;
+        const char *phone;
+    } cases[] = {
+        {"a number", "&To=%2B919876543210", "+919876543210"},
+        {"of WhatsApp", "&To=whatsapp%3A%2B919876543210", "+919876543210"},
+        {"an id in place of a number", "&To=whatsapp%3AUS.1234", ""},
+        {"nothing", "", ""},
+        {"no number", "&To=%2B91x", ""},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct provider_report report;
+        struct th_arena arena;
+        char body[200];
+
+        print_message("  %s\n", cases[i].says);
+        th_arena_init(&arena, 1 << 20);
+        (void)snprintf(body, sizeof body, SMS "failed&ErrorCode=21610%s", cases[i].to);
+        assert_int_equal(twilio_ops.callback_parse(th_str(body), &arena, &report, NULL), TH_OK);
+        assert_str_equal(report.to, th_str(cases[i].phone));
+        th_arena_fini(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses),
-        cmocka_unit_test(test_what_a_call_says),
-        cmocka_unit_test(test_what_is_no_status_callback),
-        cmocka_unit_test(test_every_error_code),
-        cmocka_unit_test(test_every_sip_code),
+        cmocka_unit_test(test_statuses),         cmocka_unit_test(test_whom_it_is_about),
+        cmocka_unit_test(test_what_a_call_says), cmocka_unit_test(test_what_is_no_status_callback),
+        cmocka_unit_test(test_every_error_code), cmocka_unit_test(test_every_sip_code),
         cmocka_unit_test(test_mutations),
     };
 
