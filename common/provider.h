@@ -29,7 +29,8 @@ struct provider_caps {
     uint32_t channels;  /* mask of enum provider_channel */
     uint32_t max_batch; /* messages per request */
     enum provider_reconciliation reconciliation;
-    int32_t settle_ms; /* after a request was executed, how long until a look-up can see it */
+    int32_t settle_ms;  /* after a request was executed, how long until a look-up can see it */
+    int32_t key_life_s; /* of PROVIDER_IDEMPOTENT: how long a repeat is dropped */
     bool has_signed_callbacks;
     bool has_polled_price; /* the price comes by lookup only, some time after the end */
     bool has_recipient_lookup;
@@ -180,6 +181,7 @@ struct provider_search {
     struct th_str to;
     struct th_str from;
     struct th_str text;    /* an SMS must end with it, unless "" */
+    struct th_str attempt; /* our attempt id, for a provider that can be asked for it */
     int64_t not_before_us; /* UTC, by the provider's clock: leave a margin */
     int64_t not_after_us;
 };
@@ -246,9 +248,11 @@ struct provider_ops {
     enum th_code (*list_parse)(enum provider_channel channel, const struct http_reply *reply,
                                struct th_arena *arena, struct provider_page *out_page);
 
-    /* Ask for what went to a recipient around a time. May confirm an attempt; never refutes one,
-     * and what it finds may belong to another attempt: leave out the ids that are accounted for.
-     * NULL without caps.has_recipient_lookup. */
+    /* Ask for an attempt without the provider's id. Of PROVIDER_LOOKUP, by our attempt id: its
+     * PROVIDER_ABSENT is believed. Of all others, what went to a recipient around a time: it may
+     * confirm an attempt, never refutes one, and what it finds may belong to another attempt, so
+     * leave out the ids that are accounted for. NULL of those others without
+     * caps.has_recipient_lookup, and where there is neither. */
     enum th_code (*search_build)(const struct provider_account *account,
                                  const struct provider_search *search, struct th_arena *arena,
                                  struct http_req *out_req, struct th_err *err);

@@ -121,6 +121,7 @@ static enum th_code own_strings(struct th_arena *arena, struct effect *effect)
     case EFFECT_READ_RECIPIENT:
         return COPY_STRINGS(arena, &effect->as.read_recipient.tenant);
     case EFFECT_CALL:
+    case EFFECT_REPEAT:
         return COPY_STRINGS(arena, &call->tenant, &call->to, &call->sender, &call->text,
                             &call->lang);
     case EFFECT_LOOKUP:

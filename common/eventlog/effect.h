@@ -21,6 +21,7 @@ enum effect_type {
     /* after the commit */
     EFFECT_CALL, /* the only one that makes a telephone ring */
     EFFECT_LOOKUP,
+    EFFECT_REPEAT, /* rings only where the call did not: the provider drops a repeat */
     EFFECT_DROP_JOURNAL,
 };
 
@@ -37,7 +38,8 @@ struct attempt_ref {
     int32_t n;
 };
 
-/* Make the call or send the message that an AttemptStarted announced. */
+/* Make the call or send the message that an AttemptStarted announced; or make the same request
+ * again, to learn what became of it. */
 struct effect_call {
     struct attempt_ref attempt;
     struct th_str tenant;
@@ -50,10 +52,11 @@ struct effect_call {
     bool has_campaign;
     struct th_id campaign;
     int64_t contact;
-    int64_t send_by_us; /* 0: no limit */
+    int64_t send_by_us; /* 0: no limit; of a repeat always */
 };
 
-/* Ask the provider what became of an attempt; without a provider_id, by recipient and time. */
+/* Ask the provider what became of an attempt; without a provider_id, by recipient and time, or by
+ * the attempt itself where it knows that. */
 struct effect_lookup {
     struct attempt_ref attempt;
     int32_t lane;
@@ -88,7 +91,7 @@ struct effect {
             struct attempt_ref attempt;
             uint64_t session; /* that started it */
         } ask_journal;
-        struct effect_call call;
+        struct effect_call call; /* also of a repeat */
         struct effect_lookup lookup;
         struct {
             uint64_t keep; /* journals of every other session of the slot are no longer needed */
@@ -103,6 +106,7 @@ enum answer_type {
     ANSWER_JOURNAL_TOLD,
     ANSWER_CALL_ENDED,
     ANSWER_LOOKUP_ENDED,
+    ANSWER_REPEAT_ENDED, /* as.call_ended; what it does not say is not known */
 };
 
 struct answer {
@@ -160,8 +164,8 @@ struct effects_ops {
 
     /* A committed one; commit_boot_us is CLOCK_BOOTTIME when its commit was begun, from which a
      * send window counts: how long the log took to answer is no time that the provider or the next
-     * owner knows of. The effect is borrowed. CALL and LOOKUP are answered later, exactly once,
-     * whatever happens. */
+     * owner knows of. The effect is borrowed. CALL, LOOKUP and REPEAT are answered later, exactly
+     * once, whatever happens. */
     void (*run)(struct effects *effects, const struct effect *effect, int64_t commit_boot_us);
 
     /* The next answer that is there; false: none. It lives in arena. */

@@ -27,7 +27,7 @@ static void run_effect(struct slot *slot, const struct effect *effect, bool is_a
 
     if (slot->is_stopping)
         return; /* nobody would hear the answer; the next owner finds the attempt not sent */
-    if (is_answered || effect->type == EFFECT_LOOKUP)
+    if (is_answered || effect->type == EFFECT_LOOKUP || effect->type == EFFECT_REPEAT)
         effects->ops->run(effects, effect, slot->commit_boot_us);
     else if (effect->type == EFFECT_CALL)
         refuse_call(slot, &effect->as.call);

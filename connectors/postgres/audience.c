@@ -289,6 +289,7 @@ static enum th_code answer(struct audience *audience, const struct effect *effec
     case EFFECT_ASK_JOURNAL:
     case EFFECT_CALL:
     case EFFECT_LOOKUP:
+    case EFFECT_REPEAT:
     case EFFECT_DROP_JOURNAL:
         break;
     }

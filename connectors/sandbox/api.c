@@ -64,6 +64,7 @@ struct listing {
     enum channel channel;
     uint64_t to; /* NUMBER_UNKNOWN: anybody */
     struct th_str from;
+    struct th_str reference;
     int64_t day_min; /* days since 1970, of the execution */
     int64_t day_max;
     uint32_t page_size;
@@ -135,6 +136,7 @@ static bool read_listing(const struct http_request *request, struct listing *l)
     int64_t before;
 
     l->from = http_query(request, "From");
+    l->reference = http_query(request, "Reference");
     if (to.p && !number_parse(to, &l->to))
         return false;
     if (th_str_starts(token, TH_STR("PA"))) {
@@ -159,13 +161,14 @@ static uint32_t print_page(struct simulator *s, const struct listing *l, struct 
                            uint32_t *out_last)
 {
     uint32_t seq = l->to ? ledger_newest(s->ledger, l->to) : s->visible;
+    uint32_t named = ledger_keyed(s->ledger, l->to, l->reference);
     uint32_t printed = 0;
     uint32_t examined = 0;
 
     for (; seq; seq = l->to ? ledger_send(s->ledger, seq)->previous : seq - 1) {
         struct line_execution line;
 
-        if (seq > s->visible || seq >= l->before)
+        if (seq > s->visible || seq >= l->before || (l->reference.n && seq != named))
             continue;
         if (printed == l->page_size || examined++ == PAGE_EXAMINED_MAX)
             break;

@@ -1,5 +1,7 @@
 #include "connectors/sandbox/ledger.h"
 
+#include "common/hash.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +28,7 @@ struct ledger {
     size_t places; /* a power of two */
 };
 
-static_assert(sizeof(struct send) <= 56, "with its recipient a send stays below 200 bytes");
+static_assert(sizeof(struct send) <= 64, "with its recipient a send stays below 200 bytes");
 
 struct ledger *ledger_new(void)
 {
@@ -96,6 +98,11 @@ static struct send *place_of_send(const struct ledger *ledger, uint32_t seq)
     return &ledger->chunks[(seq - 1) / CHUNK_SENDS][(seq - 1) % CHUNK_SENDS];
 }
 
+static uint32_t hash_of_key(struct th_str key)
+{
+    return key.n ? (uint32_t)th_hash64(key, 0) | 1 : 0;
+}
+
 static enum th_code fold_execution(struct ledger *ledger, const struct line_execution *e,
                                    uint64_t at, uint32_t size, struct th_err *err)
 {
@@ -116,6 +123,7 @@ static enum th_code fold_execution(struct ledger *ledger, const struct line_exec
     ledger->last_us = e->at_us;
     *place_of_send(ledger, e->seq) = (struct send){
         .to = e->to,
+        .key_hash = hash_of_key(e->key),
         .line_at = at,
         .at_us = e->at_us,
         .line_size = size,
@@ -243,6 +251,16 @@ uint32_t ledger_tries(const struct ledger *ledger, uint64_t number)
 uint32_t ledger_newest(const struct ledger *ledger, uint64_t number)
 {
     return place_of(ledger->recipients, ledger->places, number)->newest;
+}
+
+uint32_t ledger_keyed(const struct ledger *ledger, uint64_t number, struct th_str key)
+{
+    uint32_t hash = hash_of_key(key);
+    uint32_t seq = hash ? ledger_newest(ledger, number) : 0;
+
+    while (seq && place_of_send(ledger, seq)->key_hash != hash)
+        seq = place_of_send(ledger, seq)->previous;
+    return seq;
 }
 
 int64_t ledger_last_us(const struct ledger *ledger)

@@ -22,6 +22,7 @@ struct send {
     uint32_t delay_ms;
     uint32_t units; /* segments, or seconds */
     uint32_t price_micro;
+    uint32_t key_hash; /* 0: it has no key */
     uint32_t previous; /* seq of the one before it to the same number; 0: it is the first */
     uint8_t channel;
     uint8_t outcome;
@@ -81,6 +82,9 @@ uint32_t ledger_tries(const struct ledger *ledger, uint64_t number);
 
 /* seq of the newest send to that number; 0 if there is none. */
 uint32_t ledger_newest(const struct ledger *ledger, uint64_t number);
+
+/* seq of the send to that number with that key; 0 if there is none. */
+uint32_t ledger_keyed(const struct ledger *ledger, uint64_t number, struct th_str key);
 
 /* Time of the newest line about a request; the next must not be older. */
 int64_t ledger_last_us(const struct ledger *ledger);

@@ -136,6 +136,8 @@ static void put_execution(struct th_buf *out, const struct line_execution *e)
     put_escaped(out, e->currency);
     put_escaped(out, e->callback_url);
     put_escaped(out, e->text);
+    if (e->key.n)
+        put_escaped(out, e->key);
 }
 
 static void put_refusal(struct th_buf *out, const struct line_refusal *r)
@@ -313,6 +315,8 @@ static void take_execution(struct cursor *c, struct line_execution *e)
     e->currency = take_escaped(c);
     e->callback_url = take_escaped(c);
     e->text = take_escaped(c);
+    if (c->rest.p)
+        e->key = take_escaped(c);
 }
 
 static void take_refusal(struct cursor *c, struct line_refusal *r)

@@ -5,7 +5,7 @@
  *
  *   H  format ledger-id account                         the first line
  *   E  seq at_us tries channel to from service answer outcome report delay_ms events units
- *      price_micro currency callback_url text           something was executed
+ *      price_micro currency callback_url text [key]     something was executed
  *   R  at_us tries channel to code callback_url         a request was refused, nothing executed
  *   F  seq at_us                                        it reached its final status
  *   C  seq step delivered|gone http_status at_us        a callback was delivered or given up
@@ -44,6 +44,7 @@ struct line_execution {
     struct th_str currency;
     struct th_str callback_url;
     struct th_str text; /* of the message, or what the call says */
+    struct th_str key;  /* Idempotency-Key or Reference of the request; "" none */
 };
 
 struct line_refusal {

@@ -24,6 +24,7 @@ struct decision {
     struct wire_order order;
     struct wire_refusal refusal; /* its code or status is not 0 where the request is refused */
     bool is_refused;
+    struct th_str key; /* that the request names itself by; "" none */
 };
 
 struct pending_answer *orders_forget(struct pending_answer *answer)
@@ -95,6 +96,7 @@ static struct line execution_line(const struct simulator *s, const struct decisi
                              .currency = th_str(s->settings.currency),
                              .callback_url = order->callback_url,
                              .text = order->text,
+                             .key = d->key,
                          }};
 }
 
@@ -160,6 +162,28 @@ static void enqueue(struct simulator *s, struct pending_answer *answer)
         s->in_flight_max = s->in_flight;
 }
 
+/* The first answer again, without a second execution. What is not durable yet cannot be told. */
+static void repeat(struct simulator *s, struct http_request *request, uint32_t seq)
+{
+    char sid[SID_SIZE + 1];
+    struct line_execution line;
+    struct th_buf body = {0};
+
+    if (seq > s->visible) {
+        api_refuse(s, request, 20409, 409);
+        return;
+    }
+    if (!simulator_line(s, seq, &line)) {
+        api_refuse(s, request, 20500, 500);
+        return;
+    }
+    struct wire_resource resource =
+        simulator_resource(s, &line, ledger_send(s->ledger, seq)->steps, sid);
+    wire_print_resource(&resource, &body);
+    http_answer(request, &(struct http_answer){
+                             .status = 200, .content_type = "application/json", .body = &body});
+}
+
 void orders_take(struct simulator *s, struct http_request *request, enum channel channel)
 {
     struct decision d = {.at_us = simulator_now_us(s)};
@@ -172,6 +196,15 @@ void orders_take(struct simulator *s, struct http_request *request, enum channel
     }
     th_arena_reset(&s->scratch);
     d.is_refused = !wire_read_order(channel, http_body(request), &s->scratch, &d.order, &d.refusal);
+    d.key = http_header(request, "Idempotency-Key");
+    uint32_t seq = d.is_refused ? 0 : ledger_keyed(s->ledger, d.order.to, d.key);
+    if (seq) {
+        free(answer);
+        repeat(s, request, seq);
+        return;
+    }
+    if (!d.key.n)
+        d.key = http_header(request, "Reference");
     if (!d.is_refused)
         decide(s, channel, &d);
 

@@ -24,6 +24,7 @@ static const struct {
     {20001, "The form of the request cannot be read"},
     {20003, "Authenticate"},
     {20404, "The requested resource was not found"},
+    {20409, "The same request is being worked on"},
     {20429, "Too Many Requests"},
     {20500, "Internal Server Error"},
     {21201, "No 'To' number is specified"},

@@ -133,6 +133,7 @@ static enum th_code take_answer(struct turn *turn, const struct answer *answer)
     case ANSWER_JOURNAL_TOLD:
     case ANSWER_CALL_ENDED:
     case ANSWER_LOOKUP_ENDED:
+    case ANSWER_REPEAT_ENDED:
         return TH_OK;
     }
     return TH_OK;

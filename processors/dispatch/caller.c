@@ -136,6 +136,16 @@ static bool may_send(void *arg)
     return true;
 }
 
+/* The journal is not asked: of what is repeated it is known that it may have left. */
+static bool may_repeat(void *arg)
+{
+    struct job *job = arg;
+
+    job->refusal = refusal_of(job);
+    job->is_permit_used = job->refusal == NULL;
+    return job->is_permit_used;
+}
+
 /* --- building requests ------------------------------------------------------------------------ */
 
 static const struct provider_ops *wire_of(const struct caller *caller, struct th_str name)
@@ -202,24 +212,29 @@ static enum th_code callback_url(struct caller *caller, const struct job *job,
     return out_url->p ? TH_OK : TH_NOMEM;
 }
 
+static struct th_str name_attempt(struct job *job, struct attempt_ref attempt)
+{
+    char id[TH_ID_TEXT_LEN + 1];
+
+    th_id_text(attempt.send, id);
+    snprintf(job->name, sizeof job->name, "%s:%d", id, attempt.n);
+    return th_str(job->name);
+}
+
 static enum th_code build_call(struct caller *caller, struct job *job,
                                const struct provider_account *account, struct http_req *out_req,
                                struct th_err *err)
 {
     const struct effect_call *call = &job->as.call;
-    char id[TH_ID_TEXT_LEN + 1];
     struct provider_message message = {
         .channel = job_channel(call->channel),
         .to = call->to,
         .from = call->sender,
         .text = call->text,
         .language = call->lang,
+        .attempt = name_attempt(job, call->attempt),
     };
 
-    th_id_text(call->attempt.send, id);
-    message.attempt = th_arena_printf(&caller->scratch, "%s:%d", id, call->attempt.n);
-    if (!message.attempt.p)
-        return TH_NOMEM;
     TH_TRY(callback_url(caller, job, &message.callback_url, err));
     TH_TRY(job->wire->build(account, &message, &caller->scratch, out_req, err));
     if (!out_req->timeout_ms)
@@ -247,6 +262,7 @@ static enum th_code build_lookup(struct caller *caller, struct job *job,
         .from = lookup->sender,
         .not_before_us = lookup->started_us - DISPATCH_SEARCH_BEFORE_US,
         .not_after_us = lookup->started_us + DISPATCH_SEARCH_AFTER_US,
+        .attempt = name_attempt(job, lookup->attempt),
     };
     return job->wire->search_build(account, &job->search, &caller->scratch, out_req, err);
 }
@@ -258,15 +274,15 @@ static enum th_code start_request(struct caller *caller, struct job *job, struct
     struct provider_account account = {0};
     struct http_req req = {0};
     struct http_permit permit = {NULL, NULL};
-    int32_t lane = job->type == EFFECT_CALL ? job->as.call.lane : job->as.lookup.lane;
+    int32_t lane = job->type == EFFECT_LOOKUP ? job->as.lookup.lane : job->as.call.lane;
 
     th_arena_reset(&caller->scratch);
     TH_TRY(account_of(caller, lane, &job->wire, &account, err));
-    if (job->type == EFFECT_CALL) {
-        TH_TRY(build_call(caller, job, &account, &req, err));
-        permit = (struct http_permit){may_send, job};
-    } else {
+    if (job->type == EFFECT_LOOKUP) {
         TH_TRY(build_lookup(caller, job, &account, &req, err));
+    } else {
+        TH_TRY(build_call(caller, job, &account, &req, err));
+        permit = (struct http_permit){job->type == EFFECT_CALL ? may_send : may_repeat, job};
     }
     return http_start(caller->config.http, &req, permit, (uintptr_t)job, err);
 }
@@ -292,7 +308,7 @@ static void enter_flight(struct caller *caller, struct job *job)
 {
     job->in_flight_at = caller->in_flight_n;
     caller->in_flight[caller->in_flight_n++] = job;
-    if (job->type == EFFECT_LOOKUP)
+    if (job->type != EFFECT_CALL)
         caller->lookups_in_flight++;
 }
 
@@ -302,7 +318,7 @@ static void leave_flight(struct caller *caller, struct job *job)
 
     caller->in_flight[job->in_flight_at] = last;
     last->in_flight_at = job->in_flight_at;
-    if (job->type == EFFECT_LOOKUP)
+    if (job->type != EFFECT_CALL)
         caller->lookups_in_flight--;
 }
 
@@ -312,7 +328,7 @@ static bool start_job(struct caller *caller, struct job *job)
     struct th_err err = {0};
     enum th_code code;
 
-    if (job->type == EFFECT_CALL && (job->refusal = refusal_of(job))) {
+    if (job->type != EFFECT_LOOKUP && (job->refusal = refusal_of(job))) {
         end_refused(job);
         return true;
     }
@@ -323,7 +339,7 @@ static bool start_job(struct caller *caller, struct job *job)
         return false;
     if (code == TH_OK) {
         enter_flight(caller, job);
-        if (job->type == EFFECT_CALL)
+        if (job->type != EFFECT_LOOKUP)
             listing_count_call(&caller->listing, th_clock_realtime_us(caller->config.clock));
     } else {
         end_unstarted(job, code, &err);
@@ -394,7 +410,7 @@ static bool own_texts(struct job *job)
     struct th_str *of_call[] = {&call->tenant, &call->to,   &call->sender,
                                 &call->text,   &call->lang, NULL};
     struct th_str *of_lookup[] = {&lookup->provider_id, &lookup->to, &lookup->sender, NULL};
-    struct th_str **views = job->type == EFFECT_CALL ? of_call : of_lookup;
+    struct th_str **views = job->type == EFFECT_LOOKUP ? of_lookup : of_call;
     size_t size = 1;
     char *room;
 
@@ -438,10 +454,10 @@ static void take_job(struct caller *caller, const struct effect *effect, int64_t
     job->session = caller->session;
     job->permitted_boot_us = commit_boot_us;
     job->taken_boot_us = th_clock_boottime_us(caller->config.clock);
-    if (effect->type == EFFECT_CALL)
-        job->as.call = effect->as.call;
-    else
+    if (effect->type == EFFECT_LOOKUP)
         job->as.lookup = effect->as.lookup;
+    else
+        job->as.call = effect->as.call;
     if (!own_texts(job)) {
         end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "no_resources");
         return;
@@ -461,6 +477,7 @@ static void on_run(struct effects *effects, const struct effect *effect, int64_t
     switch (effect->type) {
     case EFFECT_CALL:
     case EFFECT_LOOKUP:
+    case EFFECT_REPEAT:
         take_job(caller, effect, commit_boot_us);
         break;
     case EFFECT_DROP_JOURNAL:

@@ -143,6 +143,8 @@ static enum th_code take_answer(struct turn *turn, const struct answer *answer)
         return settle_call(turn, answer);
     case ANSWER_LOOKUP_ENDED:
         return settle_lookup(turn, answer);
+    case ANSWER_REPEAT_ENDED:
+        return resolve_repeat(turn, answer);
     case ANSWER_JOURNAL_TOLD:
         return settle_journal(turn, answer);
     case ANSWER_AUDIENCE_OPENED:
@@ -204,6 +206,8 @@ static enum th_code dispatch_opened(void *core, const struct input *in, struct c
                              .as.ask_journal = {.attempt = a->ref, .session = a->session}};
         if (a->stand == ATTEMPT_STARTED && a->session != d->env.session)
             TH_TRY(core_effect(out, &ask));
+        else if (a->stand == ATTEMPT_UNKNOWN)
+            TH_TRY(resolve_soon(&turn, a->ref));
     }
     return core_effect(out, &drop);
 }
@@ -421,7 +425,7 @@ const struct core_ops dispatch_core = {
     .app = LOG_APP_DISPATCH,
     .own = TOPIC_DISPATCH_ATTEMPTS,
     .inputs = 1U << TOPIC_DISPATCH_REQUESTS | 1U << TOPIC_PROVIDER_CALLBACKS,
-    .fold_version = 3,
+    .fold_version = 4,
     .new = dispatch_new,
     .free = dispatch_free,
     .decide = dispatch_decide,

@@ -35,7 +35,8 @@ struct dispatch_config {
     int64_t callback_window_sms_us; /* then an unknown outcome is in doubt */
     int64_t callback_window_call_us;
     int64_t search_wait_us; /* an outcome is unknown: after this time, and after 1.5 and 3 times as
-                               much, the provider's list is searched by number and time */
+                               much, the provider is asked, by what it offers. It is longer than
+                               send window, call timeout and what the provider needs to settle */
     int64_t price_wait_us;  /* from the final report to the first look-up; four times as long each
                                time */
     int32_t price_tries;    /* then the estimate stays */

@@ -93,6 +93,23 @@ static enum th_code note_party(struct dispatch *d, struct attempt *a,
     return TH_OK;
 }
 
+/* What the request said, where the same may be said again. */
+static enum th_code keep_words(struct dispatch *d, struct attempt *a,
+                               const struct attempt_started *ev)
+{
+    const struct repeatable *repeatable = &ev->repeatable.value;
+    TH_AUTO(th_buf) struct th_buf words = {0};
+
+    if (!ev->repeatable.is_set || repeatable->text.is != STRING_OR_SEALED_STRING)
+        return TH_OK;
+    th_buf_add(&words, repeatable->lang);
+    th_buf_add_char(&words, ' ');
+    th_buf_add(&words, repeatable->text.as.string);
+    TH_TRY(th_buf_status(&words));
+    a->contact = repeatable->contact;
+    return table_blob(d->attempts, th_buf_str(&words), &a->words);
+}
+
 /* --- attempts ---------------------------------------------------------------------------------
  */
 
@@ -132,14 +149,24 @@ static enum th_code started(struct dispatch *d, const struct attempt_started *ev
     a->session = (uint64_t)ev->session;
     a->due_at_us = INT64_MAX;
     TH_TRY(table_blob(d->attempts, ev->meta.tenant, &a->tenant));
+    TH_TRY(keep_words(d, a, ev));
     return note_party(d, a, ev);
+}
+
+static enum th_code drop_request(struct dispatch *d, struct attempt *a)
+{
+    TH_TRY(table_drop(d->attempts, a->party));
+    a->party = NULL;
+    TH_TRY(table_drop(d->attempts, a->words));
+    a->words = NULL;
+    return TH_OK;
 }
 
 static enum th_code gone(struct dispatch *d, struct attempt *a)
 {
     TH_TRY(table_drop(d->attempts, a->tenant));
     TH_TRY(table_drop(d->attempts, a->provider_id));
-    TH_TRY(table_drop(d->attempts, a->party));
+    TH_TRY(drop_request(d, a));
     return table_remove(d->attempts, a->id);
 }
 
@@ -158,8 +185,7 @@ static enum th_code accepted(struct dispatch *d, struct attempt *a, struct th_st
         return TH_OK;
     a->stand = ATTEMPT_ACCEPTED;
     a->lookups = 0;
-    TH_TRY(table_drop(d->attempts, a->party));
-    a->party = NULL;
+    TH_TRY(drop_request(d, a));
     return set_due(d, a, now_us + d->config.report_wait_us);
 }
 
@@ -239,6 +265,8 @@ enum th_code dispatch_evolve(void *core, const struct event *event)
     case EVENT_ATTEMPT_RESULT: {
         const struct attempt_result *ev = &event->as.attempt_result;
         TH_TRY(edit(d, ev->send, ev->n, &a));
+        if (a && ev->accepted_without_id)
+            a->is_taken = true;
         return a ? settle(d, a, ev->outcome, ev->provider_id, ev->meta.time_us) : TH_OK;
     }
     case EVENT_ATTEMPT_RESOLVED: {
@@ -257,19 +285,24 @@ enum th_code dispatch_evolve(void *core, const struct event *event)
     }
 }
 
-enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,
-                              struct th_str provider_id, struct th_str party)
+static enum th_code restore_blob(struct dispatch *d, struct th_str text, struct blob **out)
+{
+    *out = NULL;
+    return text.n ? table_blob(d->attempts, text, out) : TH_OK;
+}
+
+enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved,
+                              const struct attempt_texts *texts)
 {
     void *entry;
 
     TH_TRY(table_insert(d->attempts, saved->id, &entry));
     struct attempt *a = entry;
     *a = *saved;
-    a->tenant = a->provider_id = a->party = NULL;
-    TH_TRY(table_blob(d->attempts, tenant, &a->tenant));
-    if (provider_id.n > 0)
-        TH_TRY(table_blob(d->attempts, provider_id, &a->provider_id));
-    if (party.n > 0)
-        TH_TRY(table_blob(d->attempts, party, &a->party));
+    a->tenant = a->provider_id = a->party = a->words = NULL;
+    TH_TRY(table_blob(d->attempts, texts->tenant, &a->tenant));
+    TH_TRY(restore_blob(d, texts->provider_id, &a->provider_id));
+    TH_TRY(restore_blob(d, texts->party, &a->party));
+    TH_TRY(restore_blob(d, texts->words, &a->words));
     return set_due(d, a, a->due_at_us);
 }

@@ -63,7 +63,7 @@ static void answer_call(const struct job *job, const struct http_reply *reply, i
     struct provider_outcome outcome = reply ? outcome_of(job, reply, arena) : job->outcome;
 
     *out = (struct answer){
-        .type = ANSWER_CALL_ENDED,
+        .type = job->type == EFFECT_CALL ? ANSWER_CALL_ENDED : ANSWER_REPEAT_ENDED,
         .as.call_ended =
             {
                 .attempt = job->as.call.attempt,
@@ -117,8 +117,8 @@ static void answer_lookup(const struct job *job, const struct http_reply *reply,
 void job_answer(const struct job *job, const struct http_reply *reply, int64_t boot_us,
                 struct th_arena *arena, struct answer *out)
 {
-    if (job->type == EFFECT_CALL)
-        answer_call(job, reply, boot_us, arena, out);
-    else
+    if (job->type == EFFECT_LOOKUP)
         answer_lookup(job, reply, arena, out);
+    else
+        answer_call(job, reply, boot_us, arena, out);
 }

@@ -1,5 +1,5 @@
-/* job.h - one call or look-up of the caller's, from the commit to its answer; and lists of them.
- * Pure. */
+/* job.h - one call, repeat or look-up of the caller's, from the commit to its answer; and lists of
+ * them. Pure. */
 #ifndef TELEHUB_PROCESSORS_DISPATCH_JOB_H
 #define TELEHUB_PROCESSORS_DISPATCH_JOB_H
 
@@ -19,7 +19,8 @@ struct job {
     } as;
     char *text; /* owned: what the views above point into */
     const struct provider_ops *wire;
-    struct provider_search search; /* of a look-up without provider_id */
+    struct provider_search search;  /* of a look-up without provider_id */
+    char name[TH_ID_TEXT_LEN + 16]; /* what providers are told the attempt's name is: SEND:N */
     uint64_t session;
     size_t in_flight_at;       /* its place in the caller's table, once it is started */
     int64_t permitted_boot_us; /* the start of the commit that permits it */

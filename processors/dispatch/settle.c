@@ -32,7 +32,7 @@ static enum attempt_outcome outcome_of(enum provider_result result)
     return outcomes[result];
 }
 
-static const struct provider_ops *wire_of(const struct dispatch *d, struct th_str name)
+const struct provider_ops *settle_wire_of(const struct dispatch *d, struct th_str name)
 {
     for (size_t i = 0; d->config.wires[i]; i++)
         if (th_str_eq(th_str(d->config.wires[i]->name), name))
@@ -43,7 +43,7 @@ static const struct provider_ops *wire_of(const struct dispatch *d, struct th_st
 /* --- outcomes
  * -------------------------------------------------------------------------------------------- */
 
-static enum th_code say_resolved(struct turn *turn, const struct attempt *a,
+enum th_code settle_say_resolved(struct turn *turn, const struct attempt *a,
                                  enum attempt_outcome outcome, enum resolved_how how,
                                  struct th_str provider_id, const char *evidence)
 {
@@ -157,6 +157,7 @@ enum th_code settle_call(struct turn *turn, const struct answer *answer)
     if (a && tells_news(a, outcome))
         TH_TRY(say_result(turn, a, outcome, answer->as.call_ended.http_status,
                           answer->as.call_ended.call_us, answer->as.call_ended.excerpt));
+    TH_TRY(resolve_soon(turn, answer->as.call_ended.attempt));
     if (!lane)
         return TH_OK;
     if (is_ours)
@@ -179,9 +180,10 @@ enum th_code settle_journal(struct turn *turn, const struct answer *answer)
     if (!a || a->stand != ATTEMPT_STARTED || a->session == turn->d->env.session)
         return TH_OK;
     if (answer->as.journal_told.is_silent)
-        return say_resolved(turn, a, ATTEMPT_OUTCOME_NOT_SENT, RESOLVED_HOW_JOURNAL, TH_STR(""),
-                            "no byte of it left the process that died");
-    return say_result(turn, a, &died, 0, 0, TH_STR(""));
+        return settle_say_resolved(turn, a, ATTEMPT_OUTCOME_NOT_SENT, RESOLVED_HOW_JOURNAL,
+                                   TH_STR(""), "no byte of it left the process that died");
+    TH_TRY(say_result(turn, a, &died, 0, 0, TH_STR("")));
+    return resolve_soon(turn, answer->as.journal_told.attempt);
 }
 
 /* --- reports
@@ -232,17 +234,25 @@ static enum th_code take_report(struct turn *turn, struct subject *subject,
     const struct attempt *a = subject->attempt;
 
     if (a && a->stand != ATTEMPT_ACCEPTED)
-        TH_TRY(say_resolved(turn, a, ATTEMPT_OUTCOME_ACCEPTED, how, report->provider_id,
-                            provider_status_text(report->status)));
+        TH_TRY(settle_say_resolved(turn, a, ATTEMPT_OUTCOME_ACCEPTED, how, report->provider_id,
+                                   provider_status_text(report->status)));
     subject->attempt = a = attempt_of(turn, subject->ref);
     if (a && provider_status_rank(report->status) <= a->rank)
         return TH_OK;
     return say_reported(turn, subject, report);
 }
 
+enum th_code settle_found(struct turn *turn, const struct attempt *a,
+                          const struct provider_report *report)
+{
+    struct subject subject = {a->ref, blob_str(a->tenant), a->lane, (enum channel)a->channel, a};
+
+    return take_report(turn, &subject, report, RESOLVED_HOW_LOOKUP);
+}
+
 enum th_code settle_callback(struct turn *turn, const struct callback_received *ev)
 {
-    const struct provider_ops *wire = wire_of(turn->d, ev->wire);
+    const struct provider_ops *wire = settle_wire_of(turn->d, ev->wire);
     struct provider_report report;
     struct th_err err = {0};
 
@@ -304,88 +314,6 @@ static enum th_code look_later(struct turn *turn, struct attempt_ref ref)
     return timers_add(&turn->d->timers, a->due_at_us, a->id);
 }
 
-/* --- searches: what an attempt of unknown outcome may have left behind
- * --------------------------- */
-
-#define SEARCHES_MAX 3
-
-static const struct provider_ops *wire_of_lane(const struct dispatch *d, int32_t lane)
-{
-    const struct ref_lane *known = reference_lane(d->env.reference, lane);
-
-    return known ? wire_of(d, known->account.wire) : NULL;
-}
-
-static bool may_search(const struct dispatch *d, const struct attempt *a)
-{
-    const struct provider_ops *wire = wire_of_lane(d, a->lane);
-
-    return a->lookups < SEARCHES_MAX && wire && wire->search_build && dispatch_is_alone(d, a);
-}
-
-static enum th_code say_given_up(struct turn *turn, const struct attempt *a)
-{
-    return say_resolved(turn, a, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY, TH_STR(""),
-                        "no callback within its window");
-}
-
-static enum th_code search(struct turn *turn, const struct attempt *a)
-{
-    struct party party = party_parse(blob_str(a->party));
-    struct effect effect = {
-        .type = EFFECT_LOOKUP,
-        .as.lookup = {.attempt = a->ref,
-                      .lane = a->lane,
-                      .channel = (enum channel)a->channel,
-                      .to = party.to,
-                      .sender = party.sender,
-                      .started_us = a->started_us},
-    };
-    return core_effect(turn->out, &effect);
-}
-
-/* Volatile like look_later: the searches begin anew after a restart, the end stays where it is. */
-static enum th_code unknown_due(struct turn *turn, const struct attempt *a)
-{
-    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
-    void *entry;
-
-    if (turn->in->now_us >= gives_up_us)
-        return say_given_up(turn, a);
-    if (may_search(turn->d, a))
-        return search(turn, a);
-    TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
-    ((struct attempt *)entry)->due_at_us = gives_up_us;
-    return timers_add(&turn->d->timers, gives_up_us, a->id);
-}
-
-/* Not found proves nothing: it may be found later, or a callback comes. */
-static enum th_code search_later(struct turn *turn, const struct attempt *a)
-{
-    int64_t wait_us = turn->d->config.search_wait_us;
-    int64_t next_us = turn->in->now_us + (a->lookups == 0 ? wait_us / 2 : wait_us * 3 / 2);
-    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
-    void *entry;
-
-    TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
-    ((struct attempt *)entry)->lookups++;
-    ((struct attempt *)entry)->due_at_us = next_us < gives_up_us ? next_us : gives_up_us;
-    return timers_add(&turn->d->timers, ((struct attempt *)entry)->due_at_us, a->id);
-}
-
-/* One record at the number, by the sender, at the time, and no other attempt of ours that it could
- * be: it is this attempt's. */
-static enum th_code settle_search(struct turn *turn, const struct attempt *a,
-                                  const struct provider_lookup *lookup)
-{
-    struct subject subject = {a->ref, blob_str(a->tenant), a->lane, (enum channel)a->channel, a};
-
-    if (lookup->result != PROVIDER_FOUND || lookup->n_reports != 1 ||
-        !dispatch_is_alone(turn->d, a))
-        return search_later(turn, a);
-    return take_report(turn, &subject, &lookup->reports[0], RESOLVED_HOW_LOOKUP);
-}
-
 /* What was searched for before a callback named the attempt. */
 static bool is_of_another(const struct attempt *a, const struct provider_lookup *lookup)
 {
@@ -400,14 +328,13 @@ enum th_code settle_lookup(struct turn *turn, const struct answer *answer)
     const struct attempt *a = attempt_of(turn, ref);
 
     if (a && a->stand == ATTEMPT_UNKNOWN)
-        return settle_search(turn, a, lookup);
+        return resolve_lookup(turn, a, lookup);
     if (!a || a->stand != ATTEMPT_ACCEPTED || is_of_another(a, lookup))
         return TH_OK;
     if (lookup->result != PROVIDER_FOUND || lookup->n_reports == 0)
         return look_later(turn, ref);
     const struct provider_report *report = &lookup->reports[0];
-    struct subject subject = {ref, blob_str(a->tenant), a->lane, (enum channel)a->channel, a};
-    TH_TRY(take_report(turn, &subject, report, RESOLVED_HOW_LOOKUP));
+    TH_TRY(settle_found(turn, a, report));
     a = attempt_of(turn, ref);
     if (a && a->is_final && report->has_price)
         return say_priced(turn, a, report);
@@ -433,7 +360,7 @@ enum th_code settle_due(struct turn *turn, const struct attempt *a)
 {
     switch ((enum attempt_stand)a->stand) {
     case ATTEMPT_UNKNOWN:
-        return unknown_due(turn, a);
+        return resolve_due(turn, a);
     case ATTEMPT_ACCEPTED:
         return look(turn, a);
     case ATTEMPT_STARTED:

@@ -23,6 +23,7 @@ static enum th_code save_attempt(void *arg, const void *entry)
     saved_add(saving->out, blob_str(a->tenant));
     saved_add(saving->out, blob_str(a->provider_id));
     saved_add(saving->out, blob_str(a->party));
+    saved_add(saving->out, blob_str(a->words));
     return th_buf_status(saving->out);
 }
 
@@ -87,16 +88,15 @@ int dispatch_piece(const struct event *event)
 static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)
 {
     struct attempt a;
-    struct th_str tenant;
-    struct th_str provider_id;
-    struct th_str party;
+    struct attempt_texts texts;
 
-    if (!saved_take_struct(bytes, &a, sizeof a) || !saved_take(bytes, &tenant) ||
-        !saved_take(bytes, &provider_id) || !saved_take(bytes, &party) ||
-        a.stand > ATTEMPT_ACCEPTED || !saved_is_bool(&a.has_campaign) ||
-        !saved_is_bool(&a.is_final))
+    if (!saved_take_struct(bytes, &a, sizeof a) || !saved_take(bytes, &texts.tenant) ||
+        !saved_take(bytes, &texts.provider_id) || !saved_take(bytes, &texts.party) ||
+        !saved_take(bytes, &texts.words) || a.stand > ATTEMPT_ACCEPTED ||
+        !saved_is_bool(&a.has_campaign) || !saved_is_bool(&a.is_final) ||
+        !saved_is_bool(&a.is_taken))
         return TH_CORRUPT;
-    return dispatch_restore(d, &a, tenant, provider_id, party);
+    return dispatch_restore(d, &a, &texts);
 }
 
 static enum th_code load_control(struct dispatch *d, struct th_str *bytes)

@@ -95,6 +95,7 @@ static enum th_code say_started(struct turn *turn, const struct attempt_plan *pl
     const struct dispatch *d = turn->d;
     int32_t segments =
         plan->channel == CHANNEL_CALL ? 0 : (int32_t)th_sms_measure(plan->text.as.string).segments;
+    const struct provider_ops *wire = settle_wire_of(d, lane->account.wire);
     struct event event = {
         .type = EVENT_ATTEMPT_STARTED,
         .as.attempt_started = {.meta = core_meta(turn->out, plan->meta.tenant),
@@ -114,6 +115,9 @@ static enum th_code say_started(struct turn *turn, const struct attempt_plan *pl
                                .send_window_ms = d->config.send_window_ms,
                                .call_timeout_ms = d->config.call_timeout_ms},
     };
+    if (wire && wire->caps.reconciliation == PROVIDER_IDEMPOTENT && wire->caps.key_life_s > 0)
+        event.as.attempt_started.repeatable = (struct optional_repeatable){
+            true, {.text = plan->text, .lang = plan->lang, .contact = plan->contact}};
     return dispatch_say(turn, plan->meta.tenant, plan->lane, &event);
 }
 

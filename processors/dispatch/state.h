@@ -15,6 +15,8 @@ struct attempt {
     struct blob *tenant;
     struct blob *provider_id; /* NULL: not known */
     struct blob *party;       /* party_of(), while it may be searched for by that; else NULL */
+    struct blob *words;       /* likewise, while it may be repeated: language, a space, the text */
+    int64_t contact;          /* whom it went to, for the last check of a repeat */
     struct th_id campaign;
     int64_t started_us;
     int64_t due_at_us; /* the timer that counts; INT64_MAX: none */
@@ -26,6 +28,15 @@ struct attempt {
     uint8_t channel; /* enum channel */
     bool has_campaign;
     bool is_final; /* the report is; what is left is the price */
+    bool is_taken; /* an answer said so and named no id: no look-up's "no" is believed */
+};
+
+/* The blobs of an attempt. */
+struct attempt_texts {
+    struct th_str tenant;
+    struct th_str provider_id;
+    struct th_str party;
+    struct th_str words;
 };
 
 /* A campaign's control as this slot applied it. */
@@ -105,8 +116,8 @@ enum th_code dispatch_load(void *core, int part, int piece, struct th_str bytes)
 int dispatch_piece(const struct event *event);
 
 /* What a snapshot brings back. */
-enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved, struct th_str tenant,
-                              struct th_str provider_id, struct th_str party);
+enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved,
+                              const struct attempt_texts *texts);
 
 /* When an unknown attempt is given up as in doubt. */
 int64_t dispatch_gives_up_us(const struct dispatch *d, const struct attempt *a);

@@ -55,6 +55,32 @@ enum th_code settle_lookup(struct turn *turn, const struct answer *answer);
 enum th_code settle_journal(struct turn *turn, const struct answer *answer);
 enum th_code settle_due(struct turn *turn, const struct attempt *a);
 
+/* An outcome of ours, on both topics. */
+enum th_code settle_say_resolved(struct turn *turn, const struct attempt *a,
+                                 enum attempt_outcome outcome, enum resolved_how how,
+                                 struct th_str provider_id, const char *evidence);
+
+/* What a look-up found out about it, if that is news: the provider has the attempt. */
+enum th_code settle_found(struct turn *turn, const struct attempt *a,
+                          const struct provider_report *report);
+
+/* NULL: a wire that this process does not know. */
+const struct provider_ops *settle_wire_of(const struct dispatch *d, struct th_str name);
+
+/* --- resolve.c: outcomes that nobody knows
+ * ------------------------------------------------------------------------------------------- */
+
+/* Ask for it when its quarantine is over, by what its provider offers. */
+enum th_code resolve_soon(struct turn *turn, struct attempt_ref ref);
+
+/* The time has come. */
+enum th_code resolve_due(struct turn *turn, const struct attempt *a);
+
+/* What was found by reference. */
+enum th_code resolve_lookup(struct turn *turn, const struct attempt *a,
+                            const struct provider_lookup *lookup);
+enum th_code resolve_repeat(struct turn *turn, const struct answer *answer);
+
 /* --- circuit.c
  * --------------------------------------------------------------------------------------------- */
 

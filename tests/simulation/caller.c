@@ -375,6 +375,7 @@ static void run(struct effects *effects, const struct effect *effect, int64_t co
     case EFFECT_READ_PART:
     case EFFECT_READ_RECIPIENT:
     case EFFECT_ASK_JOURNAL:
+    case EFFECT_REPEAT: /* its provider takes no keys */
         break;
     }
     world_fail(caller->world, "dispatch runs an effect of type %d", (int)effect->type);

@@ -181,6 +181,7 @@ static enum th_code ask(struct effects *effects, const struct effect *effect,
     case EFFECT_ASK_JOURNAL:
     case EFFECT_CALL:
     case EFFECT_LOOKUP:
+    case EFFECT_REPEAT:
     case EFFECT_DROP_JOURNAL:
         break;
     }

@@ -33,8 +33,10 @@ static enum th_code callback_parse(struct th_str body, struct th_arena *arena,
     return TH_OK;
 }
 
-static const struct provider_ops searchable = {
-    .name = "searchable", .callback_parse = callback_parse, .search_build = search_build};
+static const struct provider_ops searchable = {.name = "searchable",
+                                               .caps = {.reconciliation = PROVIDER_CALLBACK},
+                                               .callback_parse = callback_parse,
+                                               .search_build = search_build};
 static const struct provider_ops closed = {.name = "closed", .callback_parse = callback_parse};
 static const struct provider_ops *const wires[] = {&searchable, &closed, NULL};
 

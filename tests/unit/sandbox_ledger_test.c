@@ -51,6 +51,14 @@ static struct line execution(uint32_t seq, uint64_t to)
                          }};
 }
 
+static struct line keyed(uint32_t seq, uint64_t to, const char *key)
+{
+    struct line line = execution(seq, to);
+
+    line.execution.key = th_str(key);
+    return line;
+}
+
 static struct line refusal(uint64_t to, uint32_t code)
 {
     return (struct line){.kind = LINE_REFUSAL,
@@ -78,6 +86,7 @@ static void test_lines_survive_the_file(void **unused)
     const struct line lines[] = {header(),
                                  execution(1, 919876543210),
                                  execution(2, 15551234567),
+                                 keyed(3, 15551234567, "a key\twith a tab"),
                                  refusal(919876543210, 21211),
                                  refusal(NUMBER_UNKNOWN, 0),
                                  end(1),
@@ -101,9 +110,27 @@ static void test_lines_survive_the_file(void **unused)
         assert_str_equal(th_buf_str(&text), th_buf_str(&again));
         if (read.kind == LINE_EXECUTION) {
             assert_str_equal(read.execution.text, lines[i].execution.text);
+            assert_str_equal(read.execution.key, lines[i].execution.key);
             assert_str_equal(read.execution.callback_url, lines[i].execution.callback_url);
         }
     }
+}
+
+static void test_a_key_names_one_send_of_its_recipient(void **unused)
+{
+    const struct line lines[] = {header(), keyed(1, 919876543210, "a"), keyed(2, 919876543210, "b"),
+                                 execution(3, 919876543210), keyed(4, 15551234567, "a")};
+    TH_AUTO(ledger) struct ledger *ledger = ledger_new();
+
+    (void)unused;
+    assert_non_null(ledger);
+    for (size_t i = 0; i < TH_LEN(lines); i++)
+        assert_int_equal(ledger_fold(ledger, &lines[i], 0, 100, NULL), TH_OK);
+    assert_int_equal(ledger_keyed(ledger, 919876543210, TH_STR("a")), 1);
+    assert_int_equal(ledger_keyed(ledger, 919876543210, TH_STR("b")), 2);
+    assert_int_equal(ledger_keyed(ledger, 15551234567, TH_STR("a")), 4);
+    assert_int_equal(ledger_keyed(ledger, 15551234567, TH_STR("b")), 0);
+    assert_int_equal(ledger_keyed(ledger, 919876543210, TH_STR("")), 0);
 }
 
 static void test_damage_is_noticed(void **unused)
@@ -269,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_survive_the_file),
+        cmocka_unit_test(test_a_key_names_one_send_of_its_recipient),
         cmocka_unit_test(test_damage_is_noticed),
         cmocka_unit_test(test_fold),
         cmocka_unit_test(test_what_cannot_follow_is_refused),

@@ -231,6 +231,7 @@ static enum th_code answered(struct toy *toy, const struct answer *answer, struc
     case ANSWER_AUDIENCE_OPENED:
     case ANSWER_PART_READ:
     case ANSWER_LOOKUP_ENDED:
+    case ANSWER_REPEAT_ENDED:
         break;
     }
     return TH_OK;

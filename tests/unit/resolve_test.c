@@ -1,0 +1,309 @@
+/* resolve.c: what settles an attempt whose outcome nobody knows, by what its provider offers. */
+#include "tests/unit/desk.h"
+#include "tests/unit/test.h"
+
+#include "processors/dispatch/dispatch.h"
+
+#include <string.h>
+
+#define SECOND  INT64_C(1000000)
+#define NUMBER  TH_STR("+919800000001")
+#define WORDS   TH_STR("hello, three words")
+#define KEY_S   3600
+#define SETTLES 70 /* seconds: longer than the first wait for a search */
+
+enum { LANE_KEY = 1, LANE_LOOK, LANE_NONE, LANE_SLOW };
+
+static enum th_code search_build(const struct provider_account *account,
+                                 const struct provider_search *search, struct th_arena *arena,
+                                 struct http_req *out_req, struct th_err *err)
+{
+    (void)account, (void)search, (void)arena, (void)out_req;
+    return th_fail(err, TH_UNSUPPORTED, "the shell's business");
+}
+
+static const struct provider_ops wire_key = {
+    .name = "key", .caps = {.reconciliation = PROVIDER_IDEMPOTENT, .key_life_s = KEY_S}};
+static const struct provider_ops wire_look = {
+    .name = "look", .caps = {.reconciliation = PROVIDER_LOOKUP}, .search_build = search_build};
+static const struct provider_ops wire_none = {.name = "none",
+                                              .caps = {.reconciliation = PROVIDER_NONE}};
+static const struct provider_ops wire_slow = {
+    .name = "slow",
+    .caps = {.reconciliation = PROVIDER_LOOKUP, .settle_ms = SETTLES * 1000},
+    .search_build = search_build};
+static const struct provider_ops *const wires[] = {&wire_key, &wire_look, &wire_none, &wire_slow,
+                                                   NULL};
+
+static struct dispatch_config config;
+static const struct attempt_ref attempt = {{.b = {1}}, 1};
+
+static int set_up(void **state)
+{
+    struct desk *desk = malloc(sizeof *desk);
+
+    config = dispatch_config_default();
+    config.wires = wires;
+    assert_non_null(desk);
+    desk_open(desk, &dispatch_core, &config);
+    desk_lane(desk, "key", LANE_KEY, "key");
+    desk_lane(desk, "look", LANE_LOOK, "look");
+    desk_lane(desk, "none", LANE_NONE, "none");
+    desk_lane(desk, "slow", LANE_SLOW, "slow");
+    *state = desk;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    desk_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void begin(struct desk *desk, int32_t lane)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_PLAN,
+        .as.attempt_plan = {.send = attempt.send,
+                            .n = attempt.n,
+                            .lane = lane,
+                            .channel = CHANNEL_SMS,
+                            .to = {.as.string = NUMBER},
+                            .contact = contact_hash(DESK_TENANT, NUMBER),
+                            .sender = TH_STR("+911140000000"),
+                            .text = {.as.string = WORDS},
+                            .lang = TH_STR("en-IN")},
+    };
+
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+}
+
+static void tell(struct desk *desk, enum answer_type type, enum provider_result result,
+                 bool is_taken)
+{
+    struct answer answer = {
+        .type = type,
+        .as.call_ended = {.attempt = attempt,
+                          .outcome = {.result = result,
+                                      .error_class = result == PROVIDER_ACCEPTED
+                                                         ? PROVIDER_CLASS_NONE
+                                                         : PROVIDER_TRANSIENT,
+                                      .is_accepted_without_id = is_taken,
+                                      .provider_id =
+                                          result == PROVIDER_ACCEPTED ? TH_STR("SM1") : TH_STR(""),
+                                      .reason = TH_STR("answer_lost"),
+                                      .retry_after_us = -1}},
+    };
+
+    desk_reply(desk, &answer);
+}
+
+static void lose(struct desk *desk, int32_t lane)
+{
+    begin(desk, lane);
+    tell(desk, ANSWER_CALL_ENDED, PROVIDER_UNKNOWN, false);
+    assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+}
+
+static void find(struct desk *desk, enum provider_lookup_result result)
+{
+    struct provider_report report = {
+        .channel = PROVIDER_SMS, .provider_id = TH_STR("SM1"), .status = PROVIDER_SMS_SENT};
+    struct answer answer = {
+        .type = ANSWER_LOOKUP_ENDED,
+        .as.lookup_ended = {attempt, {result, &report, result == PROVIDER_FOUND, -1}},
+    };
+
+    desk_reply(desk, &answer);
+}
+
+/* Exactly after the wait it asks, and not before. */
+static const struct effect *asks_after(struct desk *desk, int64_t wait_s, enum effect_type type)
+{
+    desk_wait(desk, (wait_s - 1) * SECOND);
+    assert_int_equal(desk->effects_n, 0);
+    desk_wait(desk, SECOND);
+    assert_int_equal(desk->effects_n, 1);
+    assert_int_equal(desk->effects[0].type, type);
+    return &desk->effects[0];
+}
+
+static void assert_resolved(const struct desk *desk, enum attempt_outcome outcome,
+                            enum resolved_how how)
+{
+    const struct event *resolved = desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0);
+
+    assert_non_null(resolved);
+    assert_int_equal(resolved->as.attempt_resolved.outcome, outcome);
+    assert_int_equal(resolved->as.attempt_resolved.how, how);
+}
+
+static void test_a_believed_no_takes_three(void **unused)
+{
+    static const int64_t waits_s[] = {60, 30, 90};
+    static const struct {
+        const char *says;
+        enum provider_lookup_result told[3];
+        size_t n;
+        bool is_taken;
+        bool is_resolved;
+        enum attempt_outcome outcome;
+    } cases[] = {
+        {"found: the provider has it", {PROVIDER_FOUND}, 1, false, true, ATTEMPT_OUTCOME_ACCEPTED},
+        {"found the third time only: likewise",
+         {PROVIDER_ABSENT, PROVIDER_ABSENT, PROVIDER_FOUND},
+         3,
+         false,
+         true,
+         ATTEMPT_OUTCOME_ACCEPTED},
+        {"absent twice says nothing yet",
+         {PROVIDER_ABSENT, PROVIDER_ABSENT},
+         2,
+         false,
+         false,
+         ATTEMPT_OUTCOME_UNKNOWN},
+        {"absent three times: it was not executed",
+         {PROVIDER_ABSENT, PROVIDER_ABSENT, PROVIDER_ABSENT},
+         3,
+         false,
+         true,
+         ATTEMPT_OUTCOME_NOT_EXECUTED},
+        {"whatever says that it is absent, a 2xx said that it was taken",
+         {PROVIDER_ABSENT, PROVIDER_ABSENT, PROVIDER_ABSENT},
+         3,
+         true,
+         false,
+         ATTEMPT_OUTCOME_UNKNOWN},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        begin(desk, LANE_LOOK);
+        tell(desk, ANSWER_CALL_ENDED, PROVIDER_UNKNOWN, cases[i].is_taken);
+        for (size_t k = 0; k < cases[i].n; k++) {
+            assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+            (void)asks_after(desk, waits_s[k], EFFECT_LOOKUP);
+            find(desk, cases[i].told[k]);
+        }
+        if (cases[i].is_resolved)
+            assert_resolved(desk, cases[i].outcome, RESOLVED_HOW_LOOKUP);
+        else
+            assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+        tear_down(&state);
+    }
+}
+
+static void test_no_answer_to_the_question_is_no_no(void **state)
+{
+    struct desk *desk = *state;
+
+    lose(desk, LANE_LOOK);
+    desk_wait(desk, 60 * SECOND);
+    for (int i = 0; i < 20; i++) {
+        find(desk, i % 2 ? PROVIDER_ASK_AGAIN : PROVIDER_ASK_REFUSED);
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+        desk_wait(desk, 90 * SECOND);
+        assert_int_equal(desk->effects_n, 1);
+    }
+}
+
+static void test_quarantine_is_as_long_as_the_provider_needs(void **state)
+{
+    struct desk *desk = *state;
+    int64_t least_s = (config.send_window_ms + config.call_timeout_ms) / 1000 + SETTLES;
+
+    lose(desk, LANE_SLOW);
+    (void)asks_after(desk, least_s, EFFECT_LOOKUP);
+}
+
+static void test_a_repeat_is_the_same_request(void **state)
+{
+    struct desk *desk = *state;
+    const struct effect_call *call;
+
+    lose(desk, LANE_KEY);
+    call = &asks_after(desk, 60, EFFECT_REPEAT)->as.call;
+    assert_memory_equal(&call->attempt, &attempt, sizeof attempt);
+    assert_str_equal(call->to, NUMBER);
+    assert_str_equal(call->sender, TH_STR("+911140000000"));
+    assert_str_equal(call->text, WORDS);
+    assert_str_equal(call->lang, TH_STR("en-IN"));
+    assert_int_equal(call->contact, contact_hash(DESK_TENANT, NUMBER));
+    assert_int_equal(call->send_by_us, 0);
+    tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_ACCEPTED, false);
+    assert_resolved(desk, ATTEMPT_OUTCOME_ACCEPTED, RESOLVED_HOW_IDEMPOTENT_REPLAY);
+}
+
+static void test_only_acceptance_of_a_repeat_proves_anything(void **state)
+{
+    static const enum provider_result results[] = {PROVIDER_REJECTED, PROVIDER_THROTTLED,
+                                                   PROVIDER_UNKNOWN, PROVIDER_NOT_SENT};
+    struct desk *desk = *state;
+
+    lose(desk, LANE_KEY);
+    desk_wait(desk, 60 * SECOND);
+    for (size_t i = 0; i < TH_LEN(results); i++) {
+        tell(desk, ANSWER_REPEAT_ENDED, results[i], false);
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_RESULT, 0));
+        desk_wait(desk, 90 * SECOND);
+        assert_int_equal(desk->effects[0].type, EFFECT_REPEAT);
+    }
+}
+
+static void test_a_repeat_ends_before_the_key_does(void **state)
+{
+    struct desk *desk = *state;
+
+    lose(desk, LANE_KEY);
+    desk_wait(desk, KEY_S * SECOND);
+    assert_int_equal(desk->effects_n, 0);
+    desk_wait(desk, config.callback_window_sms_us);
+    assert_resolved(desk, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY);
+}
+
+static void test_who_took_over_asks_after_a_quarantine_of_its_own(void **state)
+{
+    struct desk *desk = *state;
+
+    lose(desk, LANE_KEY);
+    desk_wait(desk, 50 * SECOND);
+    desk_reopen(desk, &config);
+    assert_str_equal(asks_after(desk, 60, EFFECT_REPEAT)->as.call.text, WORDS);
+}
+
+static void test_where_nobody_can_tell_it_is_in_doubt_soon(void **state)
+{
+    struct desk *desk = *state;
+
+    lose(desk, LANE_NONE);
+    desk_wait(desk, 59 * SECOND);
+    assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+    desk_wait(desk, SECOND);
+    assert_resolved(desk, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY);
+    assert_int_equal(desk->effects_n, 0);
+}
+
+int main(void)
+{
+#define DESK_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_believed_no_takes_three),
+        DESK_TEST(test_no_answer_to_the_question_is_no_no),
+        DESK_TEST(test_quarantine_is_as_long_as_the_provider_needs),
+        DESK_TEST(test_a_repeat_is_the_same_request),
+        DESK_TEST(test_only_acceptance_of_a_repeat_proves_anything),
+        DESK_TEST(test_a_repeat_ends_before_the_key_does),
+        DESK_TEST(test_who_took_over_asks_after_a_quarantine_of_its_own),
+        DESK_TEST(test_where_nobody_can_tell_it_is_in_doubt_soon),
+    };
+#undef DESK_TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
