@@ -1,5 +1,7 @@
 #include "common/eventlog/slot_private.h"
 
+#include "common/fault.h"
+
 #include <assert.h>
 
 #define ABORT_WAIT_US (2 * TH_US_PER_MS)
@@ -27,6 +29,8 @@ static void run_effect(struct slot *slot, const struct effect *effect, bool is_a
 
     if (slot->is_stopping)
         return; /* nobody would hear the answer; the next owner finds the attempt not sent */
+    if (effect->type == EFFECT_CALL && TH_FAULT(effect_run))
+        is_answered = false;
     if (is_answered || effect->type == EFFECT_LOOKUP || effect->type == EFFECT_REPEAT)
         effects->ops->run(effects, effect, slot->commit_boot_us);
     else if (effect->type == EFFECT_CALL)
@@ -66,8 +70,10 @@ static void committed(struct slot *slot, bool is_answered)
     th_observe(slot->config.meters.commit_us, slot->status.commit_us);
     th_observe(slot->config.meters.batch_inputs, (int64_t)batch->inputs);
     th_observe(slot->config.meters.batch_events, (int64_t)batch->said.outputs_n);
-    for (size_t i = 0; i < batch->said.effects.n; i++)
+    for (size_t i = 0; i < batch->said.effects.n; i++) {
+        slot_name_fault(slot, batch);
         run_effect(slot, &batch->said.effects.at[i], is_answered);
+    }
 }
 
 static void aborted(struct slot *slot, const struct th_err *why)
@@ -98,11 +104,12 @@ enum th_code slot_poll_commit(struct slot *slot, struct th_err *err)
 
     if (!slot->committing)
         return TH_OK;
+    slot_name_fault(slot, slot->committing);
     switch (th_log_commit_poll(slot->session, slot->places, &is_answered, &why)) {
     case LOG_COMMIT_PENDING:
         return TH_OK;
     case LOG_COMMITTED:
-        committed(slot, is_answered);
+        committed(slot, is_answered && !TH_FAULT(commit_known));
         return TH_OK;
     case LOG_ABORTED:
         aborted(slot, &why);
@@ -230,6 +237,9 @@ static enum th_code send_off(struct slot *slot, struct th_err *err)
 
     if (!cursors)
         return th_fail(err, TH_NOMEM, "cursors");
+    slot_name_fault(slot, batch);
+    if (TH_FAULT(slot_begin))
+        return th_fail(err, TH_UNAVAILABLE, "put off by a test");
     if (make_cursors(slot, cursors) != TH_OK ||
         reserve_places(slot, batch->said.outputs_n) != TH_OK ||
         answers_reserve_commit(&slot->answers, batch->said.effects.n) != TH_OK)

@@ -17,6 +17,7 @@
 #include "common/clock_watch.h"
 #include "common/eventlog/core_output.h"
 #include "common/eventlog/slot.h"
+#include "common/fault.h"
 
 #include <pthread.h>
 
@@ -217,6 +218,22 @@ struct slot {
 
 /* A failure that the slot survives with its session: slot_step reports it. */
 void slot_note(struct slot *slot, enum th_code code, const char *fmt, ...) TH_PRINTF(3, 4);
+
+/* Say to the fault points what the thread works on: the processor; and of dispatch, whether the
+ * batch starts calls, whether it holds answers to them. */
+static inline void slot_name_fault(const struct slot *slot, const struct slot_batch *batch)
+{
+#ifdef TELEHUB_FAULTS
+    bool has_calls = false;
+
+    for (size_t i = 0; i < batch->said.effects.n; i++)
+        has_calls = has_calls || batch->said.effects.at[i].type == EFFECT_CALL;
+    TH_FAULT_SCOPE("%s%s%s", slot->ops->name, has_calls ? ".start" : "",
+                   slot->ops->app == LOG_APP_DISPATCH && batch->answers_n ? ".result" : "");
+#else
+    (void)slot, (void)batch;
+#endif
+}
 
 /* Nothing is presented or committed for a while. */
 void slot_wait(struct slot *slot, int64_t us);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/hash.h"
 #include "common/log_line.h"
 
@@ -165,8 +166,13 @@ static void store(struct ingest *ingest, struct request **batch, size_t n, struc
 
     for (size_t i = 0; i < n && claims; i++)
         claims[i] = batch[i]->claim;
+    TH_FAULT_SCOPE("%s", ingest->config.name);
+    if (code == TH_OK && TH_FAULT(callback_append))
+        code = th_fail(&err, TH_UNAVAILABLE, "not written, for a test");
     if (code == TH_OK)
         code = th_log_ingest(ingest->config.log, claims, n, arena, &err);
+    if (code == TH_OK && TH_FAULT(callback_appended))
+        code = th_fail(&err, TH_UNAVAILABLE, "not known to be written, for a test");
     if (code == TH_INVALID && n > 1) {
         for (size_t i = 0; i < n; i++)
             store(ingest, &batch[i], 1, arena, &failures[i]);

@@ -1,5 +1,7 @@
 #include "connectors/http_client/transfer.h"
 
+#include "connectors/http_client/transfer_faults.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -37,8 +39,11 @@ static int on_begin(void *arg, char *peer, char *local, int peer_port, int local
     struct transfer *transfer = checked(arg);
 
     (void)peer, (void)local, (void)peer_port, (void)local_port;
+    transfer_faults_enter(transfer);
     if (transfer->is_begun)
         return transfer->is_repeatable ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    if (transfer->body.n && TH_FAULT(request_begun))
+        return CURL_PREREQFUNC_ABORT;
     if (transfer->permit.may_send && transfer->body.n &&
         !transfer->permit.may_send(transfer->permit.arg)) {
         transfer->reply.is_refused = true;
@@ -85,6 +90,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     if (transfer->header_size > ANSWER_HEADERS_MAX)
         return 0;
     if (th_str_starts(line, TH_STR("HTTP/"))) { /* 1xx may stand before the answer itself */
+        transfer_faults_enter(transfer);
+        if (transfer->body.n && TH_FAULT(answer_begun))
+            return 0;
         transfer->has_retry_after = false;
         transfer->date[0] = '\0';
     }
@@ -145,6 +153,7 @@ enum th_code transfer_new(const struct http_client_conf *conf, struct transfer *
     }
     transfer->magic = TRANSFER_MAGIC;
     transfer->easy = easy;
+    transfer_faults_watch(transfer);
     CURLcode code = set_once(transfer, conf);
     if (code != CURLE_OK) {
         transfer_free(transfer);
@@ -297,6 +306,7 @@ enum th_code transfer_load(struct transfer *transfer, const struct http_req *req
     if (code != CURLE_OK)
         return th_fail(err, code == CURLE_OUT_OF_MEMORY ? TH_NOMEM : TH_IO,
                        "libcurl refuses the request: %s", curl_easy_strerror(code));
+    transfer_faults_load(transfer);
     return TH_OK;
 }
 

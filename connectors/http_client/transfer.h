@@ -30,6 +30,11 @@ struct transfer {
     char retry_after[64];
     char date[64];
     struct http_reply reply;
+#ifdef TELEHUB_FAULTS
+    char fault_scope[64];
+    size_t fault_given; /* bytes of the body that libcurl was handed; */
+    size_t fault_sent;  /* that it gave to the system */
+#endif
 };
 
 /* Errors: TH_NOMEM, TH_IO */

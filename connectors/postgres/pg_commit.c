@@ -8,9 +8,11 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "connectors/postgres/pg_session.h"
 
 static const struct pg_statement sql_commit = {
@@ -93,6 +95,12 @@ static enum th_code prepare(struct pg_session *session, const struct log_txn *tx
     return pg_params_finish(params, err);
 }
 
+/* As a network does it; for the fault points. */
+static inline void lose_connection(const struct pg_session *session)
+{
+    shutdown(pg_socket(session->pg), SHUT_RDWR);
+}
+
 enum th_code pg_commit_start(struct th_log_session *base, const struct log_txn *txn,
                              struct th_err *err)
 {
@@ -106,11 +114,15 @@ enum th_code pg_commit_start(struct th_log_session *base, const struct log_txn *
         return code;
     }
     session->commit_epoch = session->epoch;
+    if (TH_FAULT(commit_begun))
+        lose_connection(session);
     if (pg_prepare(session->pg, &sql_commit, NULL) == TH_OK &&
         pg_send(session->pg, &sql_commit, &session->params, NULL) == TH_OK) {
         session->state = PG_COMMIT_SENT;
         set_timer(session, log->config.commit_timeout_ms * TH_US_PER_MS);
         watch_socket(session, PQflush(pg_conn(session->pg)) == 1);
+        if (TH_FAULT(commit_sent))
+            lose_connection(session);
     } else {
         session->state = PG_COMMIT_UNKNOWN;
         set_timer(session, 1);
@@ -242,7 +254,7 @@ enum log_commit pg_commit_poll(struct th_log_session *base, struct log_place *ou
         return is_overdue(session) ? resolve(session, out_places, err) : LOG_COMMIT_PENDING;
     enum th_code code = pg_poll(session->pg, &progress, &result, err);
     if (progress.is_done) {
-        if (!pg_is_alive(session->pg))
+        if (!pg_is_alive(session->pg) || TH_FAULT(commit_answer))
             return resolve(session, out_places, err);
         return conclude(session, code, result, out_places, out_is_answered, err);
     }

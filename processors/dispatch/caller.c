@@ -1,6 +1,7 @@
 #include "processors/dispatch/caller.h"
 
 #include "common/callback_token.h"
+#include "common/fault.h"
 #include "common/log_line.h"
 #include "processors/dispatch/dispatch.h"
 #include "processors/dispatch/journal.h"
@@ -124,7 +125,7 @@ static bool may_send(void *arg)
     struct job *job = arg;
     struct th_err err = {0};
 
-    job->refusal = refusal_of(job);
+    job->refusal = TH_FAULT(permit) ? "permit" : refusal_of(job);
     if (job->refusal)
         return false;
     if (journal_note(job->caller->journal, job->as.call.attempt, &err) != TH_OK) {
@@ -133,6 +134,7 @@ static bool may_send(void *arg)
         return false;
     }
     job->is_permit_used = true;
+    (void)TH_FAULT(journal_noted);
     return true;
 }
 
@@ -278,6 +280,9 @@ static enum th_code start_request(struct caller *caller, struct job *job, struct
 
     th_arena_reset(&caller->scratch);
     TH_TRY(account_of(caller, lane, &job->wire, &account, err));
+    TH_FAULT_SCOPE("%s", job->wire->name);
+    if (job->type == EFFECT_CALL && TH_FAULT(call_start))
+        return th_fail(err, TH_IO, "no resources, for a test");
     if (job->type == EFFECT_LOOKUP) {
         TH_TRY(build_lookup(caller, job, &account, &req, err));
     } else {
@@ -621,6 +626,9 @@ static bool on_poll(struct effects *effects, struct th_arena *arena, struct answ
     while ((job = next_answered(caller, &reply)) && job->is_page)
         end_listing(caller, false); /* it could not even be started */
     if (job) {
+        TH_FAULT_SCOPE("%s", job->wire ? job->wire->name : "");
+        if (job->type == EFFECT_CALL)
+            (void)TH_FAULT(answer_kept);
         job_answer(job, reply, th_clock_boottime_us(caller->config.clock), arena, out);
         job_free(job);
         start_waiting(caller);

@@ -1,6 +1,7 @@
 #include "processors/dispatch/journal.h"
 
 #include "common/eventlog/hash_set.h"
+#include "common/fault.h"
 #include "common/hash.h"
 
 #include <assert.h>
@@ -108,7 +109,7 @@ static enum th_code describe_self(struct journal *journal, struct th_err *err)
         return th_fail(err, TH_IO, "journal: /proc must be mounted: %s", strerror(errno));
     *self = (struct header){
         .magic = JOURNAL_MAGIC,
-        .boot = hash_of(boot, strlen(boot)),
+        .boot = hash_of(boot, TH_FAULT(boot_changed) ? 1 : strlen(boot)),
         .pid_namespace = st.st_ino,
         .pid = getpid(),
         .slot = journal->slot,
@@ -227,7 +228,8 @@ enum th_code journal_note(struct journal *journal, struct attempt_ref attempt, s
 
     TH_TRY(mend(journal, err));
     record.check = (uint32_t)hash_of(&record, offsetof(struct record, check));
-    written = write(journal->fd, &record, sizeof record);
+    errno = ENOSPC;
+    written = TH_FAULT(journal_note) ? -1 : write(journal->fd, &record, sizeof record);
     if (written == (ssize_t)sizeof record) {
         journal->end += written;
         return TH_OK;

@@ -24,6 +24,9 @@
 #include "processors/main/tools.h"
 #include "processors/materialize/materialize.h"
 #include "processors/zones.h"
+#ifdef TELEHUB_FAULTS
+#include "tests/fault/wires.h"
+#endif
 
 #include <errno.h>
 #include <malloc.h>
@@ -45,7 +48,12 @@
 #define HEAP_BLOCK_MAX     (128 * 1024) /* larger ones are mapped, and unmapped when freed */
 #define PATH_SIZE          4352
 
+#ifdef TELEHUB_FAULTS
+static const struct provider_ops *const wires[] = {&twilio_ops, &fault_wire_key, &fault_wire_look,
+                                                   &fault_wire_mute, NULL};
+#else
 static const struct provider_ops *const wires[] = {&twilio_ops, NULL};
+#endif
 
 enum role {
     ROLE_GATEWAY = 1 << 0,

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "common/log_line.h"
 #include "processors/materialize/fold.h"
 
@@ -240,7 +241,11 @@ static enum th_code write_batch(struct materialize *m, const struct decoded *all
         return th_fail(err, TH_NOMEM, "a batch of %zu events", n);
     change.steps = steps;
     change.steps_n = take_steps(m, all, n, steps);
+    if (TH_FAULT(views_write))
+        return th_fail(err, TH_UNAVAILABLE, "not written, for a test");
     TH_TRY(m->store->ops->commit(m->store, &change, err));
+    if (TH_FAULT(views_written))
+        return th_fail(err, TH_UNAVAILABLE, "not known to be written, for a test");
     moved(m, &change, n);
     return TH_OK;
 }
