@@ -559,6 +559,7 @@ static void take_page(struct caller *caller, const struct http_reply *reply)
     struct provider_page read = {0};
     struct job *job;
 
+    assert(page);
     th_arena_reset(&caller->pages);
     enum th_code code =
         page->wire->list_parse(job_channel(page->as.lookup.channel), reply, &caller->pages, &read);
