@@ -210,13 +210,12 @@ static size_t empty_from(const uint32_t *index, size_t cap, size_t home)
     return home;
 }
 
-static enum th_code reserve_index(struct table *table)
+static enum th_code widen_index(struct table *table, unsigned bits)
 {
-    size_t cap = table->cap * 2;
-
-    if (has_room(table->cap, table->n + 1))
-        return TH_OK;
+    size_t cap = table->cap << bits;
+    unsigned shift = table->shift - bits;
     uint32_t *index = calloc(cap, sizeof *index);
+
     if (!index)
         return TH_NOMEM;
     for (size_t i = 0; i < table->cap; i++) {
@@ -224,13 +223,22 @@ static enum th_code reserve_index(struct table *table)
         if (!word)
             continue;
         uint64_t hash = th_id_hash(id_of(entry_at(table, place_of(word))));
-        index[empty_from(index, cap, (size_t)(hash >> (table->shift - 1)))] = word;
+        index[empty_from(index, cap, (size_t)(hash >> shift))] = word;
     }
     free(table->index);
     table->index = index;
     table->cap = cap;
-    table->shift--;
+    table->shift = shift;
     return TH_OK;
+}
+
+static enum th_code reserve_index(struct table *table, size_t n)
+{
+    unsigned bits = 0;
+
+    while (!has_room(table->cap << bits, table->n + n))
+        bits++;
+    return bits > 0 ? widen_index(table, bits) : TH_OK;
 }
 
 static void index_add(struct table *table, struct th_id id, uint32_t place)
@@ -449,6 +457,17 @@ const void *table_get(const struct table *table, struct th_id id)
     return find(table, id, &place) ? entry_at(table, place) : NULL;
 }
 
+bool table_place(const struct table *table, struct th_id id, uint32_t *out_place)
+{
+    return find(table, id, out_place);
+}
+
+const void *table_at(const struct table *table, uint32_t place)
+{
+    assert(place < table->places);
+    return entry_at(table, place);
+}
+
 enum th_code table_edit(struct table *table, struct th_id id, void **out_entry)
 {
     uint32_t place;
@@ -472,7 +491,7 @@ enum th_code table_insert(struct table *table, struct th_id id, void **out_entry
         return TH_CONFLICT;
     if (table->n >= table->entries_max || table->places >= PLACES_MAX - 1)
         return TH_FULL;
-    TH_TRY(reserve_index(table));
+    TH_TRY(reserve_index(table, 1));
     TH_TRY(reserve_place(table));
     TH_TRY(reserve_past(table));
 
@@ -485,6 +504,13 @@ enum th_code table_insert(struct table *table, struct th_id id, void **out_entry
     index_add(table, id, place);
     *out_entry = entry;
     return TH_OK;
+}
+
+enum th_code table_expect(struct table *table, size_t n)
+{
+    size_t room = table->entries_max - table->n;
+
+    return reserve_index(table, n < room ? n : room);
 }
 
 enum th_code table_remove(struct table *table, struct th_id id)

@@ -36,9 +36,20 @@ enum th_code table_edit(struct table *table, struct th_id id, void **out_entry);
 TH_MUST_USE
 enum th_code table_insert(struct table *table, struct th_id id, void **out_entry);
 
+/* So many more are coming, in the order of their pieces: without room for all of them they would
+ * lie on top of each other, in the first part of what is there. Errors: TH_NOMEM */
+TH_MUST_USE
+enum th_code table_expect(struct table *table, size_t n);
+
 /* Errors: TH_NOT_FOUND, TH_NOMEM */
 TH_MUST_USE
 enum th_code table_remove(struct table *table, struct th_id id);
+
+/* An entry's place, a number below 2^24, is its own as long as it lives, and again after an undo.
+ * Of one that was removed the place still shows it as it was, until the batch is durable. */
+TH_MUST_USE
+bool table_place(const struct table *table, struct th_id id, uint32_t *out_place);
+const void *table_at(const struct table *table, uint32_t place);
 
 /* Every entry: start with *at = 0; NULL at the end. No insert or remove in between. */
 const void *table_next(const struct table *table, size_t *at);

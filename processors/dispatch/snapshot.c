@@ -138,9 +138,11 @@ static enum th_code load_one(struct dispatch *d, int part, char kind, struct th_
 
 enum th_code dispatch_load(void *core, int part, int piece, struct th_str bytes)
 {
+    struct dispatch *d = core;
+    size_t about = bytes.n / sizeof(struct attempt); /* rather too many */
     char kind;
 
-    (void)piece;
+    TH_TRY(table_expect(d->attempts, about * (size_t)(TABLE_PIECES - piece)));
     while (saved_take_kind(&bytes, &kind))
         TH_TRY(load_one(core, part, kind, &bytes));
     return TH_OK;

@@ -24,13 +24,15 @@ bool control_is_over(const struct group *group)
 /* The next send that the control moves; false: the lists are as they should be. */
 static bool next_of_walk(const struct turn *turn, const struct group *group, struct th_id *out)
 {
+    uint32_t first = 0;
+
     if (control_is_over(group))
-        *out = th_id_is_zero(group->idle_first) ? group->parked_first : group->idle_first;
+        first = group->idle_first ? group->idle_first : group->parked_first;
     else if (control_is_running(turn, group))
-        *out = group->parked_first;
-    else
-        return false;
-    return !th_id_is_zero(*out);
+        first = group->parked_first;
+    if (first)
+        *out = ((const struct send *)table_at(turn->retry->sends, first - 1))->id;
+    return first != 0;
 }
 
 enum th_code control_walk(struct turn *turn, struct th_id id)

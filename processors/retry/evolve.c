@@ -39,7 +39,7 @@ struct th_id api_group(struct th_str tenant)
 /* --- lists: each live send is on at most one of its group's
  * ---------------------------------------- */
 
-static struct th_id *list_of(struct group *group, enum send_stand stand)
+static uint32_t *list_of(struct group *group, enum send_stand stand)
 {
     switch (stand) {
     case SEND_RELEASED:
@@ -56,42 +56,64 @@ static struct th_id *list_of(struct group *group, enum send_stand stand)
     return NULL;
 }
 
-static enum th_code link_send(struct retry *retry, struct send *s)
+static enum th_code edit_group(struct retry *retry, const struct send *s, struct group **out)
 {
     void *entry;
 
-    TH_TRY(table_edit(retry->groups, s->group, &entry));
-    struct th_id *first = list_of(entry, (enum send_stand)s->stand);
-    s->prev = s->next = (struct th_id){0};
-    if (!first)
+    TH_TRY(table_edit(retry->groups, retry_group(retry, s)->id, &entry));
+    *out = entry;
+    return TH_OK;
+}
+
+/* link: 1 + place. */
+static enum th_code edit_linked(struct retry *retry, uint32_t link, struct send **out)
+{
+    const struct send *s = table_at(retry->sends, link - 1);
+    void *entry;
+
+    TH_TRY(table_edit(retry->sends, s->id, &entry));
+    *out = entry;
+    return TH_OK;
+}
+
+static enum th_code link_send(struct retry *retry, struct send *s)
+{
+    struct group *group;
+    struct send *neighbour;
+    uint32_t place = 0;
+
+    TH_TRY(edit_group(retry, s, &group));
+    uint32_t *first = list_of(group, (enum send_stand)s->stand);
+    s->prev = s->next = 0;
+    if (!first || !table_place(retry->sends, s->id, &place))
         return TH_OK;
-    if (!th_id_is_zero(*first)) {
-        void *neighbour;
-        TH_TRY(table_edit(retry->sends, *first, &neighbour));
-        ((struct send *)neighbour)->prev = s->id;
+    if (*first) {
+        TH_TRY(edit_linked(retry, *first, &neighbour));
+        neighbour->prev = place + 1;
         s->next = *first;
     }
-    *first = s->id;
+    *first = place + 1;
     return TH_OK;
 }
 
 static enum th_code unlink_send(struct retry *retry, struct send *s)
 {
-    void *entry;
+    struct group *group;
+    struct send *neighbour;
 
-    TH_TRY(table_edit(retry->groups, s->group, &entry));
-    struct th_id *first = list_of(entry, (enum send_stand)s->stand);
+    TH_TRY(edit_group(retry, s, &group));
+    uint32_t *first = list_of(group, (enum send_stand)s->stand);
     if (!first)
         return TH_OK;
-    if (th_id_is_zero(s->prev)) {
-        *first = s->next;
+    if (s->prev) {
+        TH_TRY(edit_linked(retry, s->prev, &neighbour));
+        neighbour->next = s->next;
     } else {
-        TH_TRY(table_edit(retry->sends, s->prev, &entry));
-        ((struct send *)entry)->next = s->next;
+        *first = s->next;
     }
-    if (!th_id_is_zero(s->next)) {
-        TH_TRY(table_edit(retry->sends, s->next, &entry));
-        ((struct send *)entry)->prev = s->prev;
+    if (s->next) {
+        TH_TRY(edit_linked(retry, s->next, &neighbour));
+        neighbour->prev = s->prev;
     }
     return TH_OK;
 }
@@ -125,7 +147,7 @@ static enum th_code move(struct retry *retry, struct send *s, enum send_stand st
     if (s->stand == SEND_PLANNED && stand != SEND_PLANNED)
         TH_TRY(count_plan(retry, s, -1));
     TH_TRY(unlink_send(retry, s));
-    s->stand = (uint8_t)stand;
+    s->stand = (unsigned)stand & 7;
     TH_TRY(link_send(retry, s));
     return set_due(retry, s, due_us);
 }
@@ -198,13 +220,45 @@ static enum th_code keep_content(struct retry *retry, struct send *s,
     TH_AUTO(th_buf) struct th_buf body = {0};
 
     TH_TRY(send_content_encode_body(content, &body));
-    return table_blob(retry->sends, th_buf_str(&body), &s->content);
+    return table_blob(retry->sends, th_buf_str(&body), &s->from.content);
+}
+
+/* Rounded down: who waits for it is rather early than late. */
+static uint32_t seconds_of(int64_t us)
+{
+    int64_t s = us / INT64_C(1000000);
+
+    return s <= 0 ? us > 0 : s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
+}
+
+/* A release that is later than its limit, by whatever clock, has no time at all. */
+static void released(struct send *s, int64_t release, int64_t send_at_us, int64_t send_by_us)
+{
+    int64_t wait = send_by_us - send_at_us;
+
+    s->release_entry = (uint8_t)((uint64_t)release % ROUTE_ENTRIES);
+    s->send_by_wait = 0;
+    if (send_by_us != 0)
+        s->send_by_wait = wait < 1 ? 1 : wait < UINT32_MAX ? (uint32_t)wait : UINT32_MAX;
+}
+
+static enum th_code join_group(struct retry *retry, struct send *s, struct th_id id,
+                               struct th_id audience, struct th_str tenant)
+{
+    struct group *group;
+
+    TH_TRY(group_need(retry, id, tenant, !s->is_api, &group));
+    if (th_id_is_zero(group->audience))
+        group->audience = audience;
+    if (!th_id_eq(group->audience, audience))
+        return TH_CORRUPT; /* what decide lets in is of one */
+    group->live++;
+    return table_place(retry->groups, id, &s->group) ? TH_OK : TH_CORRUPT;
 }
 
 static enum th_code admitted(struct retry *retry, const struct send_admitted *ev)
 {
     bool is_campaign = ev->origin.is == CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN;
-    struct group *group;
     void *entry;
 
     if (table_get(retry->sends, ev->send))
@@ -212,27 +266,25 @@ static enum th_code admitted(struct retry *retry, const struct send_admitted *ev
     TH_TRY(table_insert(retry->sends, ev->send, &entry));
     struct send *s = entry;
     s->stand = SEND_RELEASED;
-    s->channel = (uint8_t)ev->channel;
-    s->release = ev->release;
-    s->send_at_us = ev->send_at_us;
-    s->send_by_us = ev->send_by_us;
-    s->expires_at_us = ev->expires_at_us;
+    s->channel = (unsigned)ev->channel & 3;
+    s->is_api = !is_campaign;
+    s->expires_at_s = seconds_of(ev->expires_at_us);
     if (is_campaign) {
-        s->group = ev->origin.as.campaign_origin.campaign;
-        s->audience = ev->origin.as.campaign_origin.recipient.audience;
-        s->part = ev->origin.as.campaign_origin.recipient.part;
-        s->row = ev->origin.as.campaign_origin.recipient.row;
+        const struct campaign_origin *origin = &ev->origin.as.campaign_origin;
+        s->from.recipient.part = origin->recipient.part;
+        s->from.recipient.row = origin->recipient.row;
+        TH_TRY(join_group(retry, s, origin->campaign, origin->recipient.audience, ev->meta.tenant));
     } else {
-        s->group = api_group(ev->meta.tenant);
         TH_TRY(keep_content(retry, s, &ev->origin.as.send_content));
+        TH_TRY(
+            join_group(retry, s, api_group(ev->meta.tenant), (struct th_id){0}, ev->meta.tenant));
     }
-    TH_TRY(group_need(retry, s->group, ev->meta.tenant, is_campaign, &group));
-    group->live++;
+    released(s, ev->release, ev->send_at_us, ev->send_by_us);
     TH_TRY(link_send(retry, s));
-    return set_due(retry, s, s->send_at_us);
+    return set_due(retry, s, ev->send_at_us);
 }
 
-static void remember_lane(struct send *s, int32_t lane)
+static void remember_lane(struct send *s, uint16_t lane)
 {
     if (s->lane != lane)
         s->lane_tries = 0;
@@ -249,20 +301,20 @@ static void remember_lane(struct send *s, int32_t lane)
 
 static enum th_code planned(struct retry *retry, struct send *s, const struct send_planned *ev)
 {
-    remember_lane(s, ev->lane);
+    remember_lane(s, (uint16_t)ev->lane);
     s->n = ev->n;
     s->lane_next = 0;
     s->is_taken = false;
     s->lane_tries++;
     s->tries++;
-    s->is_possible_duplicate = s->is_possible_duplicate || ev->possible_duplicate;
+    s->is_possible_duplicate |= ev->possible_duplicate;
     TH_TRY(move(retry, s, SEND_PLANNED, INT64_MAX));
     return count_plan(retry, s, 1);
 }
 
 static enum th_code scheduled(struct retry *retry, struct send *s, const struct retry_scheduled *ev)
 {
-    s->lane_next = ev->next_lane;
+    s->lane_next = (uint16_t)ev->next_lane;
     if (th_str_eq(ev->reason, DOUBT_REASON))
         s->is_possible_duplicate = true;
     return move(retry, s, SEND_WAITING, ev->due_at_us);
@@ -280,12 +332,12 @@ static void uncount(struct send *s)
 static enum th_code gone(struct retry *retry, struct send *s)
 {
     struct th_id id = s->id;
-    struct th_id group = s->group;
+    struct th_id group = retry_group(retry, s)->id;
 
     if (s->stand == SEND_PLANNED)
         TH_TRY(count_plan(retry, s, -1));
     TH_TRY(unlink_send(retry, s));
-    TH_TRY(table_drop(retry->sends, s->content));
+    TH_TRY(table_drop(retry->sends, s->is_api ? s->from.content : NULL));
     TH_TRY(table_remove(retry->sends, id));
     return group_count(retry, group, -1);
 }
@@ -305,9 +357,7 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
         uncount(s);
         return move(retry, s, SEND_WAITING, due);
     case SEND_STANDING_RELEASED:
-        s->release = ev->release;
-        s->send_at_us = ev->send_at_us;
-        s->send_by_us = ev->send_by_us;
+        released(s, ev->release, ev->send_at_us, ev->send_by_us);
         uncount(s);
         return move(retry, s, SEND_RELEASED, ev->send_at_us);
     case SEND_STANDING_UNKNOWN:
@@ -320,19 +370,17 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
 }
 
 /* A send that a snapshot brought back takes its place again. */
-enum th_code retry_restore(struct retry *retry, const struct send *saved, struct th_str tenant,
-                           struct th_str content)
+enum th_code retry_restore(struct retry *retry, const struct saved_send *saved,
+                           struct th_str tenant, struct th_str content)
 {
-    struct group *group;
     void *entry;
 
-    TH_TRY(table_insert(retry->sends, saved->id, &entry));
+    TH_TRY(table_insert(retry->sends, saved->send.id, &entry));
     struct send *s = entry;
-    *s = *saved;
-    if (content.n > 0)
-        TH_TRY(table_blob(retry->sends, content, &s->content));
-    TH_TRY(group_need(retry, s->group, tenant, content.n == 0, &group));
-    group->live++;
+    *s = saved->send;
+    if (s->is_api)
+        TH_TRY(table_blob(retry->sends, content, &s->from.content));
+    TH_TRY(join_group(retry, s, saved->group, saved->audience, tenant));
     TH_TRY(link_send(retry, s));
     if (s->stand == SEND_PLANNED)
         TH_TRY(count_plan(retry, s, 1));

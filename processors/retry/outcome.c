@@ -111,7 +111,7 @@ static bool is_behind(const struct turn *turn, const struct reference_versions *
 static enum th_code held_back(struct turn *turn, const struct send *s, const char *reason,
                               const struct reference_versions *theirs)
 {
-    struct th_id group = s->group;
+    struct th_id group = group_of(turn, s)->id;
 
     if (!control_is_running(turn, group_of(turn, s)))
         return turn_park(turn, s->id, reason);
@@ -181,14 +181,15 @@ static enum th_code allows_duplicate(struct turn *turn, const struct send *s, bo
     struct th_err err = {0};
 
     *out = false;
-    if (s->content) {
+    if (s->is_api) {
         struct send_content content;
-        TH_TRY(send_content_decode_body(blob_str(s->content), 1, core_arena(turn->out), &content,
-                                        &err));
+        TH_TRY(send_content_decode_body(blob_str(s->from.content), 1, core_arena(turn->out),
+                                        &content, &err));
         *out = content.policy == SEND_POLICY_AT_LEAST_ONCE;
         return TH_OK;
     }
-    const struct ref_campaign *rc = reference_campaign(turn->retry->env.reference, s->group);
+    const struct ref_campaign *rc =
+        reference_campaign(turn->retry->env.reference, group_of(turn, s)->id);
     *out = rc && rc->is_defined && rc->spec.policy == SEND_POLICY_AT_LEAST_ONCE;
     return TH_OK;
 }

@@ -33,8 +33,8 @@ static enum th_code find_terms(struct turn *turn, const struct send *s, struct t
     memset(out, 0, sizeof *out);
     out->tenant = blob_str(group_of(turn, s)->tenant);
     *out_is_known = true;
-    if (s->content) {
-        TH_TRY(send_content_decode_body(blob_str(s->content), 1, core_arena(turn->out),
+    if (s->is_api) {
+        TH_TRY(send_content_decode_body(blob_str(s->from.content), 1, core_arena(turn->out),
                                         &out->content, &err));
         out->accounts = &out->content.accounts;
         out->category = out->content.category;
@@ -43,7 +43,8 @@ static enum th_code find_terms(struct turn *turn, const struct send *s, struct t
         out->attempts_max = out->content.attempts_max;
         return TH_OK;
     }
-    const struct ref_campaign *rc = reference_campaign(turn->retry->env.reference, s->group);
+    const struct ref_campaign *rc =
+        reference_campaign(turn->retry->env.reference, group_of(turn, s)->id);
     *out_is_known = rc && rc->is_defined && group_of(turn, s)->version > 0;
     if (!*out_is_known)
         return TH_OK;
@@ -106,7 +107,7 @@ static const struct route_table *table_of(struct turn *turn, const struct send *
                                           const struct terms *terms)
 {
     /* API sends differ in their accounts, so their table is theirs. */
-    struct th_id group = s->content && terms->accounts->n ? s->id : s->group;
+    struct th_id group = s->is_api && terms->accounts->n ? s->id : group_of(turn, s)->id;
 
     return routes_of(turn->retry->routes, turn->retry->env.reference, group, terms->tenant,
                      terms->accounts);
@@ -141,7 +142,7 @@ struct choice {
 static struct choice choose(struct turn *turn, const struct send *s, const struct terms *terms)
 {
     const struct route_table *table = table_of(turn, s, terms);
-    int64_t k = s->content ? (int64_t)(th_id_hash(s->id) >> 1) : s->release;
+    int64_t k = s->is_api ? (int64_t)(th_id_hash(s->id) >> 1) : s->release_entry;
     struct choice by_table = {route_first(table, k), (int32_t)((uint64_t)k % ROUTE_ENTRIES)};
 
     if (s->lane_next && route_is_open(table, s->lane_next))
@@ -215,9 +216,9 @@ static enum th_code ask_recipient(struct turn *turn, const struct send *s,
         .type = EFFECT_READ_RECIPIENT,
         .as.read_recipient = {.tenant = terms->tenant,
                               .send = s->id,
-                              .recipient = {.audience = s->audience,
-                                            .part = s->part,
-                                            .row = s->row}},
+                              .recipient = {.audience = group_of(turn, s)->audience,
+                                            .part = s->from.recipient.part,
+                                            .row = s->from.recipient.row}},
     };
     return core_effect(turn->out, &effect);
 }
@@ -239,7 +240,7 @@ static enum th_code say_planned(struct turn *turn, const struct send *s, const s
                             .lane = choice.lane,
                             .sender = sender,
                             .table_entry = choice.table_entry,
-                            .send_by_us = s->send_by_us,
+                            .send_by_us = send_by_us(s),
                             .decided_on = reference_versions(turn->retry->env.reference),
                             .possible_duplicate = s->is_possible_duplicate},
     };
@@ -263,16 +264,22 @@ static enum th_code say_planned(struct turn *turn, const struct send *s, const s
     return turn_say(turn, s->id, terms->tenant, &event);
 }
 
+/* When a planned send may leave; once it is planned, it does not know any more. */
+struct moment {
+    int64_t send_at_us;
+    int64_t send_by_us; /* 0: no limit */
+};
+
 static enum th_code emit_plan(struct turn *turn, const struct send *s, const struct terms *terms,
                               const struct ref_lane *lane, const struct content *content,
-                              int64_t contact, struct th_str sender)
+                              int64_t contact, struct th_str sender, struct moment moment)
 {
     struct event event = {
         .type = EVENT_ATTEMPT_PLAN,
         .as.attempt_plan = {.meta = core_meta(turn->out, terms->tenant),
                             .send = s->id,
                             .n = s->n,
-                            .campaign = {!s->content, s->group},
+                            .campaign = {!s->is_api, group_of(turn, s)->id},
                             .lane = lane->lane,
                             .channel = (enum channel)s->channel,
                             .to = {.as.string = content->to},
@@ -281,9 +288,9 @@ static enum th_code emit_plan(struct turn *turn, const struct send *s, const str
                             .text = {.as.string = content->text},
                             .lang = content->lang,
                             .policy = terms->policy,
-                            .send_at_us = s->send_at_us,
-                            .send_by_us = s->send_by_us,
-                            .expires_at_us = s->expires_at_us,
+                            .send_at_us = moment.send_at_us,
+                            .send_by_us = moment.send_by_us,
+                            .expires_at_us = expires_at_us(s),
                             .decided_on = reference_versions(turn->retry->env.reference)},
     };
     struct th_str key = th_arena_printf(core_arena(turn->out), "%.*s/%.*s", TH_ARG(terms->tenant),
@@ -291,7 +298,7 @@ static enum th_code emit_plan(struct turn *turn, const struct send *s, const str
 
     if (!key.p)
         return TH_NOMEM;
-    if (s->content)
+    if (s->is_api)
         event.as.attempt_plan.campaign.value = (struct th_id){0};
     return core_emit(turn->out, TOPIC_DISPATCH_REQUESTS, lane->lane % turn->retry->env.partitions,
                      key, &event);
@@ -306,8 +313,9 @@ static enum th_code plan_with(struct turn *turn, struct th_id id, const struct t
     if (reference_is_opted_out(turn->retry->env.reference, contact))
         return turn_suppress(turn, id, "opted_out");
     struct th_str sender = route_sender(&lane->account, contact);
+    struct moment moment = {send_of(turn, id)->due_at_us, send_by_us(send_of(turn, id))};
     TH_TRY(say_planned(turn, send_of(turn, id), terms, choice, sender));
-    return emit_plan(turn, send_of(turn, id), terms, lane, content, contact, sender);
+    return emit_plan(turn, send_of(turn, id), terms, lane, content, contact, sender, moment);
 }
 
 /* --- may it go
@@ -318,7 +326,7 @@ static bool is_plannable(const struct turn *turn, const struct send *s)
 {
     if (!s || s->due_at_us > turn->in->now_us)
         return false;
-    return s->stand == SEND_RELEASED || (s->stand == SEND_WAITING && s->content);
+    return s->stand == SEND_RELEASED || (s->stand == SEND_WAITING && s->is_api);
 }
 
 /* Everything but content and consent. *out_may_go: it passed, and its choice of lane has room. */
@@ -338,9 +346,9 @@ static enum th_code check(struct turn *turn, const struct send *s, struct terms 
         return timers_add(&turn->retry->timers, now + turn->retry->config.behind_wait_us, s->id);
     if (!control_is_running(turn, group))
         return turn_park(turn, s->id, group->state == CONTROL_STATE_PAUSED ? "paused" : "stopped");
-    if (s->expires_at_us && now >= s->expires_at_us)
+    if (s->expires_at_s && now >= expires_at_us(s))
         return turn_end(turn, s->id, "expired", false);
-    if (s->send_by_us && now >= s->send_by_us)
+    if (s->stand == SEND_RELEASED && s->send_by_wait && now >= send_by_us(s))
         return turn_ask(turn, s->id, "late");
     int64_t opens = window_opens_us(turn, terms);
     if (opens > now)
@@ -365,7 +373,7 @@ enum th_code plan_send(struct turn *turn, struct th_id id)
     TH_TRY(check(turn, s, &terms, &choice, &may_go));
     if (!may_go)
         return TH_OK;
-    if (!s->content)
+    if (!s->is_api)
         return ask_recipient(turn, s, &terms);
     struct content content = {content_plain(&terms.content.to), content_plain(&terms.content.text),
                               terms.content.lang};

@@ -22,10 +22,25 @@ struct retry_config retry_config_default(void)
 /* --- requests
  * --------------------------------------------------------------------------------------- */
 
+/* A campaign has one audience for ever, and so its sends need not remember it. */
+static bool is_of_one_audience(const struct turn *turn,
+                               const struct campaign_origin_or_send_content *origin)
+{
+    const struct campaign_origin *of = &origin->as.campaign_origin;
+
+    if (origin->is != CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN)
+        return true;
+    const struct group *group = table_get(turn->retry->groups, of->campaign);
+    return !group || th_id_is_zero(group->audience) ||
+           th_id_eq(group->audience, of->recipient.audience);
+}
+
 static enum th_code requested(struct turn *turn, const struct send_requested *ev)
 {
     if (send_of(turn, ev->send))
         return TH_OK; /* the same request again has the same id */
+    if (!is_of_one_audience(turn, &ev->origin))
+        return TH_INVALID;
     struct event event = {
         .type = EVENT_SEND_ADMITTED,
         .as.send_admitted = {.meta = core_meta(turn->out, ev->meta.tenant),
@@ -86,7 +101,7 @@ static enum th_code due(struct turn *turn, const struct send *s)
     case SEND_WAITING:
         if (!control_is_running(turn, group_of(turn, s)))
             return turn_park(turn, s->id, "paused");
-        return s->content ? plan_send(turn, s->id) : turn_ask(turn, s->id, "due");
+        return s->is_api ? plan_send(turn, s->id) : turn_ask(turn, s->id, "due");
     case SEND_ACCEPTED: {
         struct th_str tenant = blob_str(group_of(turn, s)->tenant);
         struct event event = {
@@ -330,7 +345,7 @@ const struct core_ops retry_core = {
     .app = LOG_APP_RETRY,
     .own = TOPIC_SEND_EVENTS,
     .inputs = 1U << TOPIC_SEND_REQUESTS | 1U << TOPIC_SEND_OUTCOMES,
-    .fold_version = 3,
+    .fold_version = 4,
     .new = retry_new,
     .free = retry_free,
     .decide = retry_decide,

@@ -109,7 +109,7 @@ int32_t route_first(const struct route_table *table, int64_t k)
     return table->entries[(uint64_t)k % ROUTE_ENTRIES];
 }
 
-int32_t route_other(const struct route_table *table, const int32_t *excluded, size_t excluded_n)
+int32_t route_other(const struct route_table *table, const uint16_t *excluded, size_t excluded_n)
 {
     for (size_t i = 0; i < table->lanes_n; i++) {
         bool is_excluded = table->lanes[i].share == 0;

@@ -32,7 +32,7 @@ void route_table_make(const struct reference *ref, struct th_str tenant,
 int32_t route_first(const struct route_table *table, int64_t k);
 
 /* The open lane with the largest share that is not among those excluded; 0: none. */
-int32_t route_other(const struct route_table *table, const int32_t *excluded, size_t excluded_n);
+int32_t route_other(const struct route_table *table, const uint16_t *excluded, size_t excluded_n);
 
 /* Does the lane take part, open? */
 bool route_is_open(const struct route_table *table, int32_t lane);

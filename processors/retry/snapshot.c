@@ -1,7 +1,7 @@
 #include "common/eventlog/saved.h"
 #include "processors/retry/state.h"
 
-#include <assert.h>
+#include <string.h>
 
 enum { KIND_GROUP = 1, KIND_SEND = 2 };
 
@@ -15,24 +15,24 @@ static enum th_code save_send(void *arg, const void *entry)
 {
     const struct saving *saving = arg;
     const struct send *s = entry;
-    const struct group *group = table_get_durable(saving->retry->groups, s->group);
-    struct send alone = *s;
+    const struct group *group = retry_group(saving->retry, s); /* its names never change */
+    struct saved_send alone = {.group = group->id, .audience = group->audience, .send = *s};
     char text[TH_ID_TEXT_LEN + 1];
     TH_AUTO(th_buf) struct th_buf key = {0};
 
-    assert(group); /* a send and its group come and go together */
     th_id_text(s->id, text);
     th_buf_printf(&key, "%.*s/%s", TH_ARG(blob_str(group->tenant)), text);
     TH_TRY(th_buf_status(&key));
     if (topic_partition_of_key(th_buf_str(&key), saving->retry->env.partitions) != saving->part)
         return TH_OK;
+    /* Its places are found when it is loaded. */
+    alone.send.group = alone.send.next = alone.send.prev = 0;
+    if (s->is_api)
+        memset(&alone.send.from, 0, sizeof alone.send.from);
     saved_add_kind(saving->out, KIND_SEND);
-    alone.next = alone.prev =
-        (struct th_id){0}; /* it takes its place in a list when it is loaded */
-    alone.content = NULL;
     saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(group->tenant));
-    saved_add(saving->out, blob_str(s->content));
+    saved_add(saving->out, s->is_api ? blob_str(s->from.content) : TH_STR(""));
     return th_buf_status(saving->out);
 }
 
@@ -101,23 +101,24 @@ static enum th_code load_group(struct retry *retry, struct th_str *bytes)
 
 static enum th_code load_send(struct retry *retry, struct th_str *bytes)
 {
-    struct send s;
+    struct saved_send saved;
     struct th_str tenant;
     struct th_str content;
 
-    if (!saved_take_struct(bytes, &s, sizeof s) || !saved_take(bytes, &tenant) ||
-        !saved_take(bytes, &content) || s.stand >= SEND_STANDS ||
-        !saved_is_bool(&s.is_possible_duplicate) || !saved_is_bool(&s.is_taken))
+    if (!saved_take_struct(bytes, &saved, sizeof saved) || !saved_take(bytes, &tenant) ||
+        !saved_take(bytes, &content) || saved.send.stand >= SEND_STANDS)
         return TH_CORRUPT;
-    return retry_restore(retry, &s, tenant, content);
+    return retry_restore(retry, &saved, tenant, content);
 }
 
 enum th_code retry_load(void *core, int part, int piece, struct th_str bytes)
 {
+    struct retry *retry = core;
+    size_t about = bytes.n / sizeof(struct saved_send); /* rather too many */
     char kind;
 
     (void)part;
-    (void)piece;
+    TH_TRY(table_expect(retry->sends, about * (size_t)(TABLE_PIECES - piece)));
     while (saved_take_kind(&bytes, &kind)) {
         if (kind != KIND_GROUP && kind != KIND_SEND)
             return TH_CORRUPT;

@@ -7,33 +7,43 @@
 #include "processors/retry/retry.h"
 #include "processors/retry/route.h"
 
+#include <assert.h>
+
 #define SEND_LANES_MAX 4 /* distinct lanes that a send remembers to have tried */
 
+/* A million of them may be waiting, so each is as small as it can be: places in tables instead of
+ * ids, and times as what they are measured from. Lanes are below DISPATCH_LANES_MAX. */
 struct send {
     struct th_id id;
-    struct th_id group; /* of a campaign its id, of API sends one made of the tenant */
-    struct th_id next;  /* in the group's list of this stand */
-    struct th_id prev;
-    struct blob *content; /* Avro body of a SendContent; NULL: a recipient of a campaign */
-    struct th_id audience;
-    int32_t part;
-    int32_t row;
-    int64_t release;
-    int64_t send_at_us;
-    int64_t send_by_us;    /* 0: no limit */
-    int64_t expires_at_us; /* 0: never */
-    int64_t due_at_us;     /* the timer that counts; INT64_MAX: none */
-    int32_t n;             /* of the last attempt */
-    int32_t lane;          /* of the last attempt */
-    int32_t lane_next;     /* chosen for the next one; 0: none */
-    int32_t lanes_tried[SEND_LANES_MAX];
-    uint8_t lane_tries;         /* attempts at lane that may have reached it */
-    uint8_t tries;              /* over all lanes */
-    uint8_t stand;              /* enum send_stand */
-    uint8_t channel;            /* enum channel */
-    bool is_possible_duplicate; /* an earlier attempt stayed in doubt, and may have called */
-    bool is_taken;              /* unknown, though the provider said yes: never to be repeated */
+    union {
+        struct blob *content; /* of an API send: Avro body of a SendContent */
+        struct {
+            int32_t part;
+            int32_t row;
+        } recipient; /* in the audience of its campaign */
+    } from;
+    int64_t due_at_us;     /* the timer that counts; INT64_MAX: none. RELEASED: its send_at */
+    uint32_t send_by_wait; /* us after send_at; 0: no limit. While it is RELEASED */
+    uint32_t expires_at_s; /* s since 1970; 0: never */
+    uint32_t group;        /* place of its campaign, or of the API sends of its tenant */
+    uint32_t next;         /* 1 + place, in the group's list of this stand; 0: none */
+    uint32_t prev;
+    int32_t n;          /* of the last attempt */
+    uint16_t lane;      /* of the last attempt */
+    uint16_t lane_next; /* chosen for the next one; 0: none */
+    uint16_t lanes_tried[SEND_LANES_MAX];
+    uint8_t release_entry; /* of the release number, in the table of 100 */
+    uint8_t lane_tries;    /* attempts at lane that may have reached it */
+    uint8_t tries;         /* over all lanes */
+    unsigned stand : 3;    /* enum send_stand */
+    unsigned channel : 2;  /* enum channel */
+    unsigned is_api : 1;
+    unsigned
+        is_possible_duplicate : 1; /* an earlier attempt stayed in doubt, and may have called */
+    unsigned is_taken : 1;         /* unknown, though the provider said yes: never to be repeated */
 };
+
+static_assert(sizeof(struct send) <= 72, "a million sends and their timers are some 100 MB");
 
 /* The reason of SendNoted unknown that says so; it stays for ever. */
 #define TAKEN_REASON TH_STR("accepted_without_id")
@@ -46,12 +56,13 @@ struct send {
 struct group {
     struct th_id id;
     struct blob *tenant;
+    struct th_id audience; /* of the campaign; it has one as long as it lives */
     bool is_campaign;
     uint8_t state;   /* enum control_state, as applied */
     int64_t version; /* applied */
     int64_t live;
-    struct th_id idle_first;   /* released, asked, waiting */
-    struct th_id parked_first; /* parked */
+    uint32_t idle_first;   /* released, asked, waiting: 1 + place of the first; 0: none */
+    uint32_t parked_first; /* parked */
 };
 
 /* Volatile: what a batch moved, told to campaign when it is committed. */
@@ -107,6 +118,23 @@ struct th_id partition_id(int32_t lane, int partitions);
 struct th_id mute_id(int64_t contact);
 struct th_id api_group(struct th_str tenant);
 
+static inline const struct group *retry_group(const struct retry *retry, const struct send *s)
+{
+    return table_at(retry->groups, s->group);
+}
+
+/* 0: no limit. */
+static inline int64_t send_by_us(const struct send *s)
+{
+    return s->send_by_wait ? s->due_at_us + s->send_by_wait : 0;
+}
+
+/* 0: never. Rounded down to the second. */
+static inline int64_t expires_at_us(const struct send *s)
+{
+    return (int64_t)s->expires_at_s * INT64_C(1000000);
+}
+
 static inline bool holds_release(enum send_stand stand)
 {
     return stand == SEND_RELEASED || stand == SEND_PLANNED;
@@ -114,9 +142,16 @@ static inline bool holds_release(enum send_stand stand)
 
 enum th_code retry_evolve(void *core, const struct event *event);
 
-/* What a snapshot brings back. Errors: TH_CONFLICT (twice), TH_NOMEM */
-enum th_code retry_restore(struct retry *retry, const struct send *saved, struct th_str tenant,
-                           struct th_str content);
+/* A send without the places that it has in tables. */
+struct saved_send {
+    struct th_id group;
+    struct th_id audience;
+    struct send send;
+};
+
+/* What a snapshot brings back. Errors: TH_CONFLICT (twice), TH_CORRUPT, TH_NOMEM */
+enum th_code retry_restore(struct retry *retry, const struct saved_send *saved,
+                           struct th_str tenant, struct th_str content);
 enum th_code retry_restore_group(struct retry *retry, const struct group *saved,
                                  struct th_str tenant);
 

@@ -49,7 +49,7 @@ static struct before look_at(const struct turn *turn, struct th_id id)
 
     if (!s)
         return (struct before){0};
-    return (struct before){true, !s->content, (enum send_stand)s->stand, s->group};
+    return (struct before){true, !s->is_api, (enum send_stand)s->stand, group_of(turn, s)->id};
 }
 
 static void leave(struct moves *moves, enum send_stand stand)
@@ -284,7 +284,7 @@ enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason)
 
 enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason)
 {
-    bool is_campaign = !send_of(turn, id)->content;
+    bool is_campaign = !send_of(turn, id)->is_api;
 
     if (is_over(turn, id))
         return turn_end(turn, id, "cancelled", false);

@@ -17,7 +17,7 @@ static inline const struct send *send_of(const struct turn *turn, struct th_id i
 
 static inline const struct group *group_of(const struct turn *turn, const struct send *s)
 {
-    return table_get(turn->retry->groups, s->group);
+    return retry_group(turn->retry, s);
 }
 
 /* Say an own event about a send, and remember for campaign what moved by it. */

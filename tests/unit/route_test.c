@@ -106,7 +106,7 @@ static void test_closed_lanes_get_nothing(void **unused)
     (void)unused;
     struct reference *ref = reference_new();
     struct route_table table;
-    const int32_t excluded[] = {1};
+    const uint16_t excluded[] = {1};
 
     configure(ref, "a", 1, 50);
     configure(ref, "b", 2, 50);

@@ -226,6 +226,30 @@ static void test_batches_are_numbered_anew(void **unused)
     table_free(table);
 }
 
+/* Without room for all, those of the first pieces would be searched for one by one: this would take
+ * minutes. */
+static void test_a_table_is_filled_piece_by_piece(void **unused)
+{
+    enum { N = 200000 };
+    struct table *table = table_new(sizeof(struct entry), N);
+    uint32_t place;
+    size_t n = 0;
+
+    (void)unused;
+    assert_int_equal(table_expect(table, 10 * (size_t)N), TH_OK); /* no more than may come */
+    for (int piece = 0; piece < TABLE_PIECES; piece++)
+        for (uint64_t i = 0; i < N; i++)
+            if (table_piece(id_of(i)) == piece) {
+                inserted(table, i, i);
+                assert_true(table_place(table, id_of(i), &place));
+                assert_ptr_equal(table_at(table, place), got(table, i));
+                n++;
+            }
+    assert_int_equal(table_count(table), n);
+    assert_int_equal(n, N);
+    table_free(table);
+}
+
 static void test_pieces_are_fixed_for_ever(void **unused)
 {
     size_t of_piece[TABLE_PIECES] = {0};
@@ -471,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_blobs_that_nobody_can_see_again_are_freed),
         cmocka_unit_test(test_an_empty_table_gives_its_memory_back),
         cmocka_unit_test(test_batches_are_numbered_anew),
+        cmocka_unit_test(test_a_table_is_filled_piece_by_piece),
         cmocka_unit_test(test_pieces_are_fixed_for_ever),
         cmocka_unit_test(test_it_is_what_whole_copies_would_be),
         cmocka_unit_test(test_without_memory_nothing_is_half_done),
