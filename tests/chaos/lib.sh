@@ -1,5 +1,5 @@
 # lib.sh - a throw-away installation, made by deploy/up, for tests that kill parts of it.
-# Sourced by the scripts of tests/chaos, tests/memory and benchmarks/run.
+# Sourced by the scripts of tests/chaos, tests/memory, tests/pace and benchmarks/run.
 #
 # shellcheck shell=bash disable=SC2034,SC2154 # the scripts share its variables
 
@@ -134,18 +134,19 @@ get_count() {
     executions=${BASH_REMATCH[1]} in_flight=${BASH_REMATCH[2]}
 }
 
-# until_executions N: while it runs; sets in_flight as it was then. Fails when nothing moves.
+# until_executions N [SECONDS]: while it runs; sets in_flight as it was then. Fails when nothing moves
+# for so long, 60 s if it is not said.
 until_executions() {
-    local last=-1 moved_at
+    local last=-1 moved_at patience=$((${2:-60} * 1000))
     moved_at=$(now_ms)
     while :; do
         get_count
         [ "$executions" -lt "$1" ] || return 0
         if [ "$executions" != "$last" ]; then
             last=$executions moved_at=$(now_ms)
-        elif [ $(($(now_ms) - moved_at)) -gt 60000 ]; then
+        elif [ $(($(now_ms) - moved_at)) -gt "$patience" ]; then
             say "$(telehub certificate "$campaign" --json || true)"
-            fail "nothing was sent for 60 s, at execution $executions, waiting for $1"
+            fail "nothing was sent for $((patience / 1000)) s, at execution $executions, waiting for $1"
         fi
         nap 0.004
     done
@@ -178,7 +179,8 @@ audience_write() {
     }' >"$1"
 }
 
-# campaign_begin FIRST N: sets campaign; people FIRST to FIRST+N-1 are reached at full pace.
+# campaign_begin FIRST N [PACE]: sets campaign; people FIRST to FIRST+N-1 are reached, at full pace
+# if none is said.
 campaign_begin() {
     local audience
     audience_write "$work/audience.csv" "$1" "$2"
@@ -187,7 +189,7 @@ campaign_begin() {
     audience=$(telehub audience upload "$work/audience.csv" --json | jq -er .id) ||
         fail "the audience was not accepted"
     campaign=$(telehub campaign create --name "$name" --channel sms --audience "$audience" \
-        --text "$work/text.txt" --pace max --json | jq -er .id) || fail "no campaign"
+        --text "$work/text.txt" --pace "${3:-max}" --json | jq -er .id) || fail "no campaign"
     telehub campaign start "$campaign" >&2 || fail "the campaign does not start"
 }
 
