@@ -14,7 +14,7 @@ struct view_store;
 
 /* One row in a batch. */
 struct view_entry {
-    bool is_found;   /* load: it is stored */
+    bool is_found;   /* load: it is stored; commit believes it */
     bool is_changed; /* commit: write it, or delete it */
     bool is_deleted;
     void *row; /* the table's struct; its texts live in the batch's arena */
@@ -34,7 +34,7 @@ struct view_step {
 };
 
 struct view_change {
-    const struct view_step *steps; /* every partition that the batch read */
+    const struct view_step *steps; /* every partition of the writer, also those that do not move */
     size_t steps_n;
     struct view_entries tables[VIEW_TABLE_COUNT]; /* sorted by key; those not changed are skipped */
 };

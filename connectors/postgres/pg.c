@@ -335,6 +335,37 @@ enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err)
     return check(result, pg->conn, err);
 }
 
+#define COPY_PIECE ((size_t)1 << 20) /* libpq counts in int */
+
+/* False: the connection is lost. */
+static bool put_all(PGconn *conn, struct th_str bytes)
+{
+    while (bytes.n > 0) {
+        size_t n = bytes.n < COPY_PIECE ? bytes.n : COPY_PIECE;
+        if (PQputCopyData(conn, bytes.p, (int)n) != 1)
+            return false;
+        bytes.p += n;
+        bytes.n -= n;
+    }
+    return PQputCopyEnd(conn, NULL) == 1;
+}
+
+enum th_code pg_copy(struct pg *pg, const char *sql, struct th_str bytes, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *ready = PQexec(pg->conn, sql);
+    if (!ready || PQresultStatus(ready) != PGRES_COPY_IN)
+        return ready ? fail_result(err, ready) : fail_conn(err, pg->conn);
+    if (!put_all(pg->conn, bytes))
+        return fail_conn(err, pg->conn);
+
+    TH_AUTO(pg_result) PGresult *result = PQgetResult(pg->conn);
+    enum th_code code = check(result, pg->conn, err);
+    PGresult *more;
+    while ((more = PQgetResult(pg->conn)))
+        PQclear(more);
+    return code;
+}
+
 /* --- without waiting -------------------------------------------------------------------- */
 
 enum th_code pg_send(struct pg *pg, const struct pg_statement *statement, struct pg_params *params,

@@ -85,6 +85,10 @@ enum th_code pg_execute(struct pg *pg, const struct pg_statement *statement,
 TH_MUST_USE
 enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err);
 
+/* COPY … FROM STDIN, all of it at once: bytes as the statement's format wants them. */
+TH_MUST_USE
+enum th_code pg_copy(struct pg *pg, const char *sql, struct th_str bytes, struct th_err *err);
+
 /* --- without waiting -------------------------------------------------------------------- */
 
 /* Prepare on this connection (this does wait) what pg_send will need. */

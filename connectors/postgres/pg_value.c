@@ -255,6 +255,38 @@ enum th_code pg_params_finish(struct pg_params *params, struct th_err *err)
     return TH_OK;
 }
 
+/* --- rows for COPY ---------------------------------------------------------------------- */
+
+void pg_copy_begin(struct pg_params *params)
+{
+    static const char signature[11] = "PGCOPY\n\377\r\n"; /* and a zero */
+    static const char no_flags_no_extension[8];
+
+    pg_params_clear(params);
+    th_buf_add(&params->bytes, (struct th_str){signature, sizeof signature});
+    th_buf_add(&params->bytes,
+               (struct th_str){no_flags_no_extension, sizeof no_flags_no_extension});
+    params->items = 0;
+}
+
+void pg_copy_row(struct pg_params *params, int columns)
+{
+    char *at = grow(params, sizeof(uint16_t));
+    if (at)
+        put_u16(at, (uint16_t)columns);
+}
+
+enum th_code pg_copy_end(struct pg_params *params, struct th_str *out, struct th_err *err)
+{
+    pg_copy_row(params, -1);
+    if (params->has_overflow)
+        return th_fail(err, TH_INVALID, "a row with too large a value");
+    if (th_buf_status(&params->bytes) != TH_OK)
+        return th_fail(err, TH_NOMEM, "rows to copy");
+    *out = th_buf_str(&params->bytes);
+    return TH_OK;
+}
+
 /* --- columns ---------------------------------------------------------------------------- */
 
 static uint32_t get_u32(const char *at)

@@ -68,6 +68,17 @@ void pg_item_null(struct pg_params *params);
 /* For elements made of several pieces: n bytes to fill in; NULL when there is no memory. */
 char *pg_item_reserve(struct pg_params *params, size_t n);
 
+/* --- rows for COPY ---------------------------------------------------------------------- */
+
+/* Instead of parameters: rows in COPY's binary format. pg_copy_begin, then for each row pg_copy_row
+ * and its columns by pg_item_…. */
+void pg_copy_begin(struct pg_params *params);
+void pg_copy_row(struct pg_params *params, int columns);
+
+/* *out lives until params change. TH_OK, TH_NOMEM or TH_INVALID. */
+TH_MUST_USE
+enum th_code pg_copy_end(struct pg_params *params, struct th_str *out, struct th_err *err);
+
 /* End the last array. TH_OK, TH_NOMEM, or TH_INVALID (too many parameters, or one above 1 GB). */
 TH_MUST_USE
 enum th_code pg_params_finish(struct pg_params *params, struct th_err *err);

@@ -116,12 +116,45 @@ static void write_remove(struct th_buf *out, const struct view_table *table)
     th_buf_add_char(out, '\0');
 }
 
+static void write_stage(struct th_buf *out, const struct view_table *table)
+{
+    th_buf_printf(
+        out, "CREATE TEMP TABLE IF NOT EXISTS \"changed_%s\" (LIKE \"%s\") ON COMMIT DELETE ROWS",
+        table->name, table->name);
+    th_buf_add_char(out, '\0');
+}
+
+static void write_copy(struct th_buf *out, const struct view_table *table, const char *prefix)
+{
+    th_buf_printf(out, "COPY \"%s%s\" (", prefix, table->name);
+    view_sql_names(out, table, table->columns_n);
+    th_buf_printf(out, ") FROM STDIN (FORMAT binary)");
+    th_buf_add_char(out, '\0');
+}
+
+static void write_update(struct th_buf *out, const struct view_table *table)
+{
+    th_buf_printf(out, "UPDATE \"%s\" t SET ", table->name);
+    for (size_t i = table->keys_n; i < table->columns_n; i++)
+        th_buf_printf(out, "%s\"%s\" = c.\"%s\"", i > table->keys_n ? ", " : "",
+                      table->columns[i].name, table->columns[i].name);
+    th_buf_printf(out, " FROM \"changed_%s\" c WHERE ", table->name);
+    for (size_t i = 0; i < table->keys_n; i++)
+        th_buf_printf(out, "%st.\"%s\" = c.\"%s\"", i ? " AND " : "", table->columns[i].name,
+                      table->columns[i].name);
+    th_buf_add_char(out, '\0');
+}
+
 enum th_code view_sql_init(struct view_sql *sql, const struct view_table *table)
 {
     memset(sql, 0, sizeof *sql);
     write_load(&sql->texts[0], table);
     write_upsert(&sql->texts[1], table);
     write_remove(&sql->texts[2], table);
+    write_stage(&sql->texts[3], table);
+    write_copy(&sql->texts[4], table, "changed_");
+    write_update(&sql->texts[5], table);
+    write_copy(&sql->texts[6], table, "");
     for (size_t i = 0; i < TH_LEN(sql->texts); i++)
         if (th_buf_status(&sql->texts[i]) != TH_OK) {
             view_sql_fini(sql);
@@ -130,6 +163,10 @@ enum th_code view_sql_init(struct view_sql *sql, const struct view_table *table)
     sql->load.sql = sql->texts[0].p;
     sql->upsert.sql = sql->texts[1].p;
     sql->remove.sql = sql->texts[2].p;
+    sql->stage = sql->texts[3].p;
+    sql->copy_stage = sql->texts[4].p;
+    sql->update.sql = sql->texts[5].p;
+    sql->copy = sql->texts[6].p;
     return TH_OK;
 }
 
@@ -263,10 +300,13 @@ enum th_code view_sql_read(struct pg_row *from, const struct view_table *table,
 /* --- the connection ----------------------------------------------------------------------------
  */
 
+/* A price instead of enable_seqscan=off: that one adds so much to whatever must read a stage from
+ * end to end that all plans with it look alike. */
 static const struct pg_statement sql_enter = {
     "SELECT set_config('search_path', $1::text, false),"
     " set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),"
-    " set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
+    " set_config('enable_material', 'off', false), set_config('seq_page_cost', '1000', false),"
+    " set_config('jit', 'off', false)",
 };
 
 enum th_code view_sql_enter(struct pg *pg, int gen, struct th_err *err)

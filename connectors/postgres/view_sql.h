@@ -13,7 +13,11 @@ struct view_sql {
     struct pg_statement load;   /* keys as arrays; number of the key, then all columns */
     struct pg_statement upsert; /* all columns as arrays */
     struct pg_statement remove; /* keys as arrays */
-    struct th_buf texts[3];
+    const char *stage;          /* makes a table of this connection for changed rows */
+    const char *copy_stage;     /* COPY into it; it is empty again after the transaction */
+    struct pg_statement update; /* the rows that stand there */
+    const char *copy;           /* COPY new rows */
+    struct th_buf texts[7];
 };
 
 /* Errors: TH_NOMEM */

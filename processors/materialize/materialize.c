@@ -206,19 +206,12 @@ static struct view_step *step_of(struct materialize *m, struct log_place place)
 }
 
 /* The partitions that the batch moves, behind their last records. */
-static size_t take_steps(struct materialize *m, const struct decoded *all, size_t n,
-                         struct view_step *out)
+static void take_steps(struct materialize *m, const struct decoded *all, size_t n)
 {
-    size_t steps_n = 0;
-
     for (size_t i = 0; i < m->steps_n; i++)
         m->steps[i].to = m->steps[i].from;
     for (size_t i = 0; i < n; i++)
         step_of(m, all[i].place)->to = all[i].place.offset + 1;
-    for (size_t i = 0; i < m->steps_n; i++)
-        if (m->steps[i].to > m->steps[i].from)
-            out[steps_n++] = m->steps[i];
-    return steps_n;
 }
 
 static void moved(struct materialize *m, const struct view_change *change, size_t events_n)
@@ -235,12 +228,12 @@ static enum th_code write_batch(struct materialize *m, const struct decoded *all
                                 struct th_err *err)
 {
     struct view_change change = {0};
-    struct view_step *steps = th_arena_array(&m->records, m->steps_n, sizeof *steps);
 
-    if (!steps || view_batch_change(&m->batch, &change) != TH_OK)
+    if (view_batch_change(&m->batch, &change) != TH_OK)
         return th_fail(err, TH_NOMEM, "a batch of %zu events", n);
-    change.steps = steps;
-    change.steps_n = take_steps(m, all, n, steps);
+    take_steps(m, all, n);
+    change.steps = m->steps;
+    change.steps_n = m->steps_n;
     if (TH_FAULT(views_write))
         return th_fail(err, TH_UNAVAILABLE, "not written, for a test");
     TH_TRY(m->store->ops->commit(m->store, &change, err));

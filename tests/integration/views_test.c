@@ -268,6 +268,59 @@ static void test_live_equals_rebuilt(void **unused)
 /* --- damage
  * ---------------------------------------------------------------------------------------- */
 
+/* A row is folded from several topics: whoever is behind in one of them must not write it, even if
+ * what its batch moves is another. */
+static void test_one_writer_at_a_time(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *says;
+        struct view_step steps[2];
+        enum th_code code;
+    } writers[] = {
+        {"the first record of a topic",
+         {{TOPIC_SEND_EVENTS, 1, 0, 7}, {TOPIC_SEND_OUTCOMES, 1, 0, 0}},
+         TH_OK},
+        {"a rival that has not seen it and moves another topic",
+         {{TOPIC_SEND_EVENTS, 1, 0, 0}, {TOPIC_SEND_OUTCOMES, 1, 0, 3}},
+         TH_FENCED},
+        {"the same batch again",
+         {{TOPIC_SEND_EVENTS, 1, 0, 7}, {TOPIC_SEND_OUTCOMES, 1, 0, 0}},
+         TH_FENCED},
+        {"the one who has seen all",
+         {{TOPIC_SEND_EVENTS, 1, 7, 7}, {TOPIC_SEND_OUTCOMES, 1, 0, 3}},
+         TH_OK},
+        {"nothing moves", {{TOPIC_SEND_EVENTS, 1, 7, 7}, {TOPIC_SEND_OUTCOMES, 1, 3, 3}}, TH_OK},
+        {"another partition is another writer's",
+         {{TOPIC_SEND_EVENTS, 2, 0, 5}, {TOPIC_SEND_OUTCOMES, 2, 0, 5}},
+         TH_OK},
+    };
+    struct view_generations *gens;
+    struct view_store *store;
+    struct th_err err = {0};
+    int gen;
+
+    assert_int_equal(pg_view_generations_open(logs.conninfo, &gens, &err), TH_OK);
+    assert_int_equal(gens->ops->make(gens, &gen, &err), TH_OK); /* nothing is folded in it */
+    assert_int_equal(gens->ops->open(gens, gen, &store, &err), TH_OK);
+    for (size_t i = 0; i < TH_LEN(writers); i++) {
+        const struct view_change change = {.steps = writers[i].steps, .steps_n = 2};
+        print_message("  %s\n", writers[i].says);
+        assert_int_equal(store->ops->commit(store, &change, &err), writers[i].code);
+    }
+    struct view_step ends[] = {{TOPIC_SEND_EVENTS, 1, 0, 0},
+                               {TOPIC_SEND_OUTCOMES, 1, 0, 0},
+                               {TOPIC_SEND_EVENTS, 2, 0, 0},
+                               {TOPIC_SEND_OUTCOMES, 2, 0, 0}};
+    static const int64_t expected[] = {7, 3, 5, 5};
+    assert_int_equal(store->ops->progress(store, ends, TH_LEN(ends), &err), TH_OK);
+    for (size_t i = 0; i < TH_LEN(ends); i++)
+        assert_int_equal(ends[i].to, expected[i]);
+    store->ops->close(store);
+    assert_int_equal(gens->ops->drop(gens, gen, &err), TH_OK);
+    pg_view_generations_close(gens);
+}
+
 static void test_a_damaged_row_is_named(void **unused)
 {
     (void)unused;
@@ -523,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_live_equals_rebuilt),
+        cmocka_unit_test(test_one_writer_at_a_time),
         cmocka_unit_test(test_a_damaged_row_is_named),
         cmocka_unit_test(test_a_rebuild_takes_the_place_of_the_old),
         cmocka_unit_test(test_analysts),
