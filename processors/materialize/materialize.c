@@ -10,7 +10,7 @@
 
 #define RECORDS_MAX  ((size_t)256 * 1024 * 1024) /* arena of one read */
 #define BUSY_EVENTS  500                         /* a batch of so many is load */
-#define READS_MAX    64                          /* of one batch */
+#define READS_MAX    64                          /* answers of the reader to one read of ours */
 #define WAIT_MAX_MS  1000
 #define LOG_AGAIN_US (60 * TH_US_PER_SEC)
 
@@ -72,6 +72,8 @@ enum th_code materialize_new(const struct materialize_config *config, struct mat
         m->config.retry_wait_us = TH_US_PER_SEC;
     if (!m->config.read_bytes)
         m->config.read_bytes = MATERIALIZE_READ_BYTES;
+    if (!m->config.reads)
+        m->config.reads = MATERIALIZE_READS;
     m->delay_us = m->config.idle_us;
     view_batch_init(&m->batch, NULL);
     th_arena_init(&m->records, RECORDS_MAX);
@@ -185,18 +187,6 @@ static enum th_code fold_all(struct materialize *m, const struct decoded *all, s
     return TH_OK;
 }
 
-static enum th_code fold_twice(struct materialize *m, const struct decoded *all, size_t n)
-{
-    view_batch_reset(&m->batch);
-    m->batch.err = (struct th_err){0};
-    m->batch.is_touching = true;
-    TH_TRY(fold_all(m, all, n));
-    TH_TRY(view_batch_load(&m->batch));
-    m->batch.is_touching = false;
-    TH_TRY(fold_all(m, all, n));
-    return fold_settle(&m->batch);
-}
-
 static struct view_step *step_of(struct materialize *m, struct log_place place)
 {
     for (size_t i = 0; i < m->steps_n; i++)
@@ -205,41 +195,63 @@ static struct view_step *step_of(struct materialize *m, struct log_place place)
     return NULL;
 }
 
-/* The partitions that the batch moves, behind their last records. */
+/* The partitions move behind these records, which come in runs of one partition. */
 static void take_steps(struct materialize *m, const struct decoded *all, size_t n)
 {
-    for (size_t i = 0; i < m->steps_n; i++)
-        m->steps[i].to = m->steps[i].from;
-    for (size_t i = 0; i < n; i++)
-        step_of(m, all[i].place)->to = all[i].place.offset + 1;
+    for (size_t i = 0; i < n; i++) {
+        struct log_place place = all[i].place;
+        if (i + 1 == n || all[i + 1].place.topic != place.topic ||
+            all[i + 1].place.part != place.part)
+            step_of(m, place)->to = place.offset + 1;
+    }
 }
 
-static void moved(struct materialize *m, const struct view_change *change, size_t events_n)
+static void begin_batch(struct materialize *m)
 {
+    view_batch_reset(&m->batch);
+    m->batch.err = (struct th_err){0};
     for (size_t i = 0; i < m->steps_n; i++)
+        m->steps[i].to = m->steps[i].from;
+}
+
+/* Into the batch: what they touch is loaded together, then they are folded. */
+static enum th_code fold_twice(struct materialize *m, const struct decoded *all, size_t n)
+{
+    m->batch.is_touching = true;
+    TH_TRY(fold_all(m, all, n));
+    TH_TRY(view_batch_load(&m->batch));
+    m->batch.is_touching = false;
+    TH_TRY(fold_all(m, all, n));
+    take_steps(m, all, n);
+    return TH_OK;
+}
+
+static void moved(struct materialize *m, const struct view_change *change)
+{
+    uint64_t events = 0;
+
+    for (size_t i = 0; i < m->steps_n; i++) {
+        events += (uint64_t)(m->steps[i].to - m->steps[i].from);
         m->steps[i].from = m->steps[i].to;
+    }
     for (size_t i = 0; i < VIEW_TABLE_COUNT; i++)
         atomic_fetch_add(&m->status.rows, change->tables[i].n);
-    atomic_fetch_add(&m->status.events, events_n);
+    atomic_fetch_add(&m->status.events, events);
     atomic_fetch_add(&m->status.batches, 1);
 }
 
-static enum th_code write_batch(struct materialize *m, const struct decoded *all, size_t n,
-                                struct th_err *err)
+static enum th_code write_batch(struct materialize *m, struct th_err *err)
 {
-    struct view_change change = {0};
+    struct view_change change = {.steps = m->steps, .steps_n = m->steps_n};
 
     if (view_batch_change(&m->batch, &change) != TH_OK)
-        return th_fail(err, TH_NOMEM, "a batch of %zu events", n);
-    take_steps(m, all, n);
-    change.steps = m->steps;
-    change.steps_n = m->steps_n;
+        return th_fail(err, TH_NOMEM, "the rows of a batch");
     if (TH_FAULT(views_write))
         return th_fail(err, TH_UNAVAILABLE, "not written, for a test");
     TH_TRY(m->store->ops->commit(m->store, &change, err));
     if (TH_FAULT(views_written))
         return th_fail(err, TH_UNAVAILABLE, "not known to be written, for a test");
-    moved(m, &change, n);
+    moved(m, &change);
     return TH_OK;
 }
 
@@ -251,18 +263,38 @@ static enum th_code fail_fold(const struct materialize *m, enum th_code code, st
     return th_fail(err, code, "folding a batch");
 }
 
-static enum th_code fold_and_write(struct materialize *m, const struct decoded *all, size_t n,
-                                   struct th_err *err)
+/* Conclude the batch, and write it. */
+static enum th_code end_batch(struct materialize *m, struct th_err *err)
 {
-    enum th_code code = fold_twice(m, all, n);
+    enum th_code code = fold_settle(&m->batch);
 
-    return code == TH_OK ? write_batch(m, all, n, err) : fail_fold(m, code, err);
+    return code == TH_OK ? write_batch(m, err) : fail_fold(m, code, err);
 }
+
+static enum th_code fold_records(struct materialize *m, const struct log_records *records,
+                                 struct th_err *err)
+{
+    struct decoded *all = NULL;
+
+    TH_TRY(decode_all(m, records, &all, err));
+    enum th_code code = fold_twice(m, all, records->n);
+    return code == TH_OK ? TH_OK : fail_fold(m, code, err);
+}
+
+/* --- a record that the tables refuse --------------------------------------------------------- */
 
 /* What the tables refuse, whenever it is tried: not the world around is to blame but a record. */
 static bool is_poison(enum th_code code)
 {
     return code == TH_INVALID || code == TH_CONFLICT || code == TH_MALFORMED;
+}
+
+static enum th_code fold_and_write(struct materialize *m, const struct decoded *all, size_t n,
+                                   struct th_err *err)
+{
+    begin_batch(m);
+    enum th_code code = fold_twice(m, all, n);
+    return code == TH_OK ? end_batch(m, err) : fail_fold(m, code, err);
 }
 
 /* Instead of the record its dead letter; if not even that is taken, nothing helps. */
@@ -278,7 +310,7 @@ static enum th_code bury(struct materialize *m, struct decoded *one, const struc
     return fold_and_write(m, one, 1, err);
 }
 
-/* A record that the tables refuse must not hold up all others: halving finds it. */
+/* It must not hold up all others: halving finds it. */
 static enum th_code fold_slice(struct materialize *m, struct decoded *all, size_t n,
                                struct th_err *err)
 {
@@ -295,14 +327,7 @@ static enum th_code fold_slice(struct materialize *m, struct decoded *all, size_
     return fold_slice(m, all + n / 2, n - n / 2, err);
 }
 
-static enum th_code fold_records(struct materialize *m, const struct log_records *records,
-                                 struct th_err *err)
-{
-    struct decoded *all = NULL;
-
-    TH_TRY(decode_all(m, records, &all, err));
-    return fold_slice(m, all, records->n, err);
-}
+/* --- gathering -------------------------------------------------------------------------------- */
 
 static bool is_within(const struct materialize *m, struct log_place place)
 {
@@ -327,8 +352,8 @@ static void bound(const struct materialize *m, struct log_records *records)
     records->n = kept;
 }
 
-/* What a batch is made of. A reader shares its bytes among many partitions, so one short read does
- * not mean that nothing is left. */
+/* What was read and is folded together. A reader shares its bytes among many partitions, so one
+ * short read does not mean that nothing is left. */
 struct gathered {
     struct log_records records;
     size_t cap;
@@ -360,6 +385,7 @@ static enum th_code take_in(struct materialize *m, struct gathered *to,
 
 static enum th_code gather(struct materialize *m, struct gathered *out, struct th_err *err)
 {
+    th_arena_reset(&m->records);
     *out = (struct gathered){.is_full = true};
     for (int reads = 0; reads < READS_MAX && out->bytes < m->config.read_bytes; reads++) {
         struct log_records more;
@@ -367,23 +393,69 @@ static enum th_code gather(struct materialize *m, struct gathered *out, struct t
                                   err));
         if (more.n == 0) {
             out->is_full = false;
-            return TH_OK;
+            break;
         }
         if (take_in(m, out, &more) != TH_OK)
             return th_fail(err, TH_NOMEM, "a batch of %zu events", out->events_n);
     }
+    bound(m, &out->records);
     return TH_OK;
 }
 
-static enum th_code fold_batch(struct materialize *m, struct gathered *out, struct th_err *err)
+/* What a batch came to. */
+struct batch_outcome {
+    size_t events_n; /* read, folded or not */
+    bool is_full;    /* there may be more */
+};
+
+static enum th_code fold_reads(struct materialize *m, struct batch_outcome *out, struct th_err *err)
 {
-    th_arena_reset(&m->records);
+    bool is_empty = true;
+
+    begin_batch(m);
+    *out = (struct batch_outcome){.is_full = true};
+    for (int reads = 0; out->is_full && reads < m->config.reads; reads++) {
+        struct gathered gathered;
+        TH_TRY(gather(m, &gathered, err));
+        out->events_n += gathered.events_n;
+        out->is_full = gathered.is_full;
+        if (gathered.records.n == 0)
+            continue;
+        is_empty = false;
+        TH_TRY(fold_records(m, &gathered.records, err));
+    }
+    return is_empty ? TH_OK : end_batch(m, err);
+}
+
+/* One read of what has just failed as a whole. */
+static enum th_code fold_carefully(struct materialize *m, struct batch_outcome *out,
+                                   struct th_err *err)
+{
+    struct gathered gathered;
+    struct decoded *all = NULL;
+
+    for (size_t i = 0; i < m->steps_n; i++)
+        th_log_reader_seek(
+            m->reader, (struct log_place){m->steps[i].topic, m->steps[i].part, m->steps[i].from});
+    TH_TRY(gather(m, &gathered, err));
+    *out = (struct batch_outcome){gathered.events_n, gathered.is_full};
+    if (gathered.records.n == 0)
+        return TH_OK;
+    TH_TRY(decode_all(m, &gathered.records, &all, err));
+    return fold_slice(m, all, gathered.records.n, err);
+}
+
+static enum th_code fold_batch(struct materialize *m, struct batch_outcome *out, struct th_err *err)
+{
+    struct th_err why = {0};
+
     if (!m->reader)
         TH_TRY(open_slot(m, err));
     th_log_listener_clear(m->listener);
-    TH_TRY(gather(m, out, err));
-    bound(m, &out->records);
-    return out->records.n ? fold_records(m, &out->records, err) : TH_OK;
+    enum th_code code = fold_reads(m, out, &why);
+    if (code == TH_OK)
+        return TH_OK;
+    return is_poison(code) ? fold_carefully(m, out, err) : th_fail(err, code, "%s", why.text);
 }
 
 /* --- pace --------------------------------------------------------------------------------------
@@ -391,28 +463,28 @@ static enum th_code fold_batch(struct materialize *m, struct gathered *out, stru
 
 /* Wait longer for company while much comes, and less when little does. A full batch has company
  * enough. */
-static void adapt(struct materialize *m, const struct gathered *gathered, int64_t now_us)
+static void adapt(struct materialize *m, const struct batch_outcome *batch, int64_t now_us)
 {
-    if (gathered->events_n >= BUSY_EVENTS)
+    if (batch->events_n >= BUSY_EVENTS)
         m->delay_us = 2 * m->delay_us < m->config.load_us ? 2 * m->delay_us : m->config.load_us;
     else if (m->delay_us / 2 >= m->config.idle_us)
         m->delay_us /= 2;
     else
         m->delay_us = m->config.idle_us;
-    if (gathered->events_n)
-        m->not_before_us = gathered->is_full ? now_us : now_us + m->delay_us;
+    if (batch->events_n)
+        m->not_before_us = batch->is_full ? now_us : now_us + m->delay_us;
 }
 
 enum th_code materialize_step(struct materialize *m, int64_t *out_next_us, struct th_err *err)
 {
     int64_t begun_us = th_clock_realtime_us(m->config.clock);
-    struct gathered gathered = {0};
+    struct batch_outcome batch = {0};
 
     *out_next_us = m->not_before_us;
     /* A clock that was set back must not keep us waiting. */
     if (begun_us < m->not_before_us && m->not_before_us - begun_us <= m->config.load_us)
         return TH_OK;
-    enum th_code code = fold_batch(m, &gathered, err);
+    enum th_code code = fold_batch(m, &batch, err);
     int64_t now_us = th_clock_realtime_us(m->config.clock);
     if (code != TH_OK) {
         atomic_fetch_add(&m->status.failures, 1);
@@ -421,17 +493,17 @@ enum th_code materialize_step(struct materialize *m, int64_t *out_next_us, struc
         return code;
     }
     atomic_store(&m->status.commit_us, now_us - begun_us);
-    adapt(m, &gathered, now_us);
-    *out_next_us = gathered.events_n ? m->not_before_us : now_us + m->config.poll_us;
+    adapt(m, &batch, now_us);
+    *out_next_us = batch.events_n ? m->not_before_us : now_us + m->config.poll_us;
     return TH_OK;
 }
 
 enum th_code materialize_drain(struct materialize *m, struct th_err *err)
 {
-    struct gathered gathered = {.events_n = 1};
+    struct batch_outcome batch = {.events_n = 1};
 
-    while (gathered.events_n) {
-        enum th_code code = fold_batch(m, &gathered, err);
+    while (batch.events_n) {
+        enum th_code code = fold_batch(m, &batch, err);
         if (code != TH_OK) {
             drop(m);
             return code;

@@ -18,7 +18,8 @@
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
 
-#define MATERIALIZE_READ_BYTES ((size_t)1024 * 1024) /* a batch: about 5,000 events */
+#define MATERIALIZE_READ_BYTES ((size_t)1024 * 1024) /* about 5,000 events */
+#define MATERIALIZE_READS      4
 
 struct materialize;
 
@@ -37,7 +38,8 @@ struct materialize_config {
     int64_t load_us;       /* 1,000,000 */
     int64_t poll_us;       /* 250,000: how often the log is looked at without a hint */
     int64_t retry_wait_us; /* 1,000,000: after a failure */
-    size_t read_bytes;     /* MATERIALIZE_READ_BYTES */
+    size_t read_bytes;     /* MATERIALIZE_READ_BYTES: decoded and folded together */
+    int reads;             /* MATERIALIZE_READS: at most so many are written together */
 
     /* Fold up to these places and no further; a partition that is not listed, not at all. */
     bool is_bounded;

@@ -5,7 +5,7 @@
 #include "processors/materialize/materialize.h"
 
 #define PUBLISH_TRIES 100
-#define READ_BYTES    ((size_t)4 * 1024 * 1024) /* large batches: most sends are written once */
+#define READS         16 /* large batches: most sends are written once */
 
 /* Which generation a slot of its own writes. */
 struct target {
@@ -44,7 +44,7 @@ static enum th_code open_folders(struct th_log *log, struct target *target,
                                             .context = target,
                                             .slot = i,
                                             .slots = VIEW_REBUILD_THREADS,
-                                            .read_bytes = READ_BYTES,
+                                            .reads = READS,
                                             .is_bounded = until != NULL,
                                             .until = until,
                                             .until_n = until_n};
