@@ -188,6 +188,13 @@ enum th_code th_log_listener_open(struct th_log *log, uint32_t topics,
     return log->ops->listener_open(log, topics, out_listener, err);
 }
 
+void th_log_listener_narrow(struct th_log_listener *listener, int slot, int slots)
+{
+    assert(slots >= 1 && slots <= LOG_SLOTS_MAX && slot >= 0 && slot < slots);
+    if (listener->log->ops->listener_narrow)
+        listener->log->ops->listener_narrow(listener, slot, slots);
+}
+
 int th_log_listener_fd(const struct th_log_listener *listener)
 {
     return listener->fd;

@@ -163,6 +163,10 @@ TH_MUST_USE
 enum th_code th_log_listener_open(struct th_log *log, uint32_t topics,
                                   struct th_log_listener **out_listener, struct th_err *err);
 
+/* Of the topics only partitions p with p % slots == slot are of interest, from now on. A hint may
+ * come for others all the same. */
+void th_log_listener_narrow(struct th_log_listener *listener, int slot, int slots);
+
 /* For epoll; readable when one of the topics may have grown. */
 int th_log_listener_fd(const struct th_log_listener *listener);
 

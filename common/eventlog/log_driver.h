@@ -85,6 +85,8 @@ struct th_log_ops {
 
     enum th_code (*listener_open)(struct th_log *log, uint32_t topics,
                                   struct th_log_listener **out_listener, struct th_err *err);
+    void (*listener_narrow)(struct th_log_listener *listener, int slot, int slots); /* NULL: every
+                                                                                       hint comes */
     void (*listener_clear)(struct th_log_listener *listener);
     void (*listener_close)(struct th_log_listener *listener);
 

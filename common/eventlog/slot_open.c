@@ -381,7 +381,9 @@ static enum th_code open_inputs(struct slot *slot, struct th_err *err)
         code = th_log_reader_open(slot->config.log, from, slot->inputs_n, &slot->reader, err);
     free(from);
     TH_TRY(code);
-    return th_log_listener_open(slot->config.log, slot->ops->inputs, &slot->listener, err);
+    TH_TRY(th_log_listener_open(slot->config.log, slot->ops->inputs, &slot->listener, err));
+    th_log_listener_narrow(slot->listener, slot->config.slot, slot->config.slots);
+    return TH_OK;
 }
 
 enum th_code slot_open_reference(struct slot *slot, struct th_err *err)

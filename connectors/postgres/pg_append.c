@@ -73,12 +73,15 @@ enum th_code pg_bases_of(const struct pg_pack *pack, struct pg_column column, in
 
 void pg_publish(struct pg_log *log, const struct pg_pack *pack, const int64_t *bases)
 {
+    struct pg_grown grown = {.topics = pack->topics};
+
     for (size_t i = 0; i < pack->n; i++) {
         const struct pg_batch *batch = &pack->batches[i];
         pg_ring_put(log->ring, batch->topic, batch->part, bases[i], batch->block);
+        grown.parts[batch->topic] |= UINT64_C(1) << batch->part % 64;
     }
-    if (pack->topics)
-        pg_bell_ring(log->bell, pack->topics);
+    if (grown.topics)
+        pg_bell_ring(log->bell, &grown);
 }
 
 /* --- the appender ----------------------------------------------------------------------- */

@@ -51,13 +51,29 @@ enum th_code pg_bell_new(const struct pg_bell_config *config, struct pg_bell **o
     return TH_OK;
 }
 
+static void wake(struct pg_bell_listener *listener)
+{
+    if (!listener->is_readable)
+        listener->is_readable = eventfd_write(listener->fd, 1) == 0;
+}
+
 static void wake_listeners(struct pg_bell *bell, uint32_t topics)
 {
     pthread_mutex_lock(&bell->lock);
     for (struct pg_bell_listener *at = bell->listeners; at; at = at->next)
-        if ((at->topics & topics) && !at->is_readable)
-            at->is_readable = eventfd_write(at->fd, 1) == 0;
+        if (at->topics & topics)
+            wake(at);
     pthread_mutex_unlock(&bell->lock);
+}
+
+static bool is_meant(const struct pg_bell_listener *listener, const struct pg_grown *grown)
+{
+    uint32_t topics = listener->topics & grown->topics;
+
+    for (int topic = 0; topics; topic++, topics >>= 1)
+        if ((topics & 1) && (listener->parts & grown->parts[topic]))
+            return true;
+    return false;
 }
 
 /* --- the thread --------------------------------------------------------------------------------
@@ -202,10 +218,14 @@ void pg_bell_free(struct pg_bell *bell)
     free(bell);
 }
 
-void pg_bell_ring(struct pg_bell *bell, uint32_t topics)
+void pg_bell_ring(struct pg_bell *bell, const struct pg_grown *grown)
 {
-    wake_listeners(bell, topics);
-    if (atomic_fetch_or(&bell->to_notify, topics) == 0) {
+    pthread_mutex_lock(&bell->lock);
+    for (struct pg_bell_listener *at = bell->listeners; at; at = at->next)
+        if (is_meant(at, grown))
+            wake(at);
+    pthread_mutex_unlock(&bell->lock);
+    if (atomic_fetch_or(&bell->to_notify, grown->topics) == 0) {
         start(bell);
         (void)!eventfd_write(bell->wake, 1);
     }
@@ -228,6 +248,13 @@ void pg_bell_add(struct pg_bell *bell, struct pg_bell_listener *listener)
     bell->listeners = listener;
     pthread_mutex_unlock(&bell->lock);
     start(bell);
+}
+
+void pg_bell_narrow(struct pg_bell *bell, struct pg_bell_listener *listener, uint64_t parts)
+{
+    pthread_mutex_lock(&bell->lock);
+    listener->parts = parts;
+    pthread_mutex_unlock(&bell->lock);
 }
 
 void pg_bell_clear(struct pg_bell *bell, struct pg_bell_listener *listener)

@@ -8,9 +8,16 @@
 #ifndef TELEHUB_CONNECTORS_POSTGRES_PG_BELL_H
 #define TELEHUB_CONNECTORS_POSTGRES_PG_BELL_H
 
+#include "common/eventlog/log.h"
 #include "connectors/postgres/pg.h"
 
 struct pg_bell;
+
+/* What has grown: topics as a mask, and of each the partitions, p as bit p % 64. */
+struct pg_grown {
+    uint32_t topics;
+    uint64_t parts[TOPIC_COUNT];
+};
 
 struct pg_bell_config {
     struct pg_config connection; /* borrowed as long as the bell lives */
@@ -27,8 +34,8 @@ enum th_code pg_bell_new(const struct pg_bell_config *config, struct pg_bell **o
 /* Sends what is still to be sent, if the server is there. Accepts NULL. */
 void pg_bell_free(struct pg_bell *bell);
 
-/* The topics of this mask have grown through this process. */
-void pg_bell_ring(struct pg_bell *bell, uint32_t topics);
+/* This has grown through this process. */
+void pg_bell_ring(struct pg_bell *bell, const struct pg_grown *grown);
 
 /* Grows with every hint from another process and whenever one may have been lost. */
 uint64_t pg_bell_foreign(const struct pg_bell *bell);
@@ -38,11 +45,13 @@ uint64_t pg_bell_notifies(const struct pg_bell *bell);
 struct pg_bell_listener {
     struct pg_bell_listener *next;
     uint32_t topics;
-    int fd; /* an eventfd, of the caller */
+    uint64_t parts; /* of each topic, as in pg_grown */
+    int fd;         /* an eventfd, of the caller */
     bool is_readable;
 };
 
 /* The listener is linked until removed; its fd becomes readable with its topics. */
+void pg_bell_narrow(struct pg_bell *bell, struct pg_bell_listener *listener, uint64_t parts);
 void pg_bell_add(struct pg_bell *bell, struct pg_bell_listener *listener);
 void pg_bell_clear(struct pg_bell *bell, struct pg_bell_listener *listener);
 void pg_bell_remove(struct pg_bell *bell, struct pg_bell_listener *listener);

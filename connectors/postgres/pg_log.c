@@ -12,7 +12,7 @@
 #include "connectors/postgres/migrate.h"
 #include "connectors/postgres/pg_log_internal.h"
 
-#define RING_BYTES_DEFAULT ((size_t)8 << 20)
+#define RING_BYTES_DEFAULT    ((size_t)8 << 20)
 #define SEGMENT_BYTES_DEFAULT ((int64_t)8 * 1024 * 1024 * 1024)
 
 /* --- making a log ----------------------------------------------------------------------- */
@@ -327,10 +327,20 @@ static enum th_code listener_open(struct th_log *base, uint32_t topics,
         return th_fail(err, TH_IO, "eventfd: %s", strerror(failed));
     }
     listener->base = (struct th_log_listener){.log = base, .fd = fd};
-    listener->bell = (struct pg_bell_listener){.topics = topics, .fd = fd};
+    listener->bell = (struct pg_bell_listener){.topics = topics, .parts = UINT64_MAX, .fd = fd};
     pg_bell_add(pg_log_of(base)->bell, &listener->bell);
     *out_listener = &listener->base;
     return TH_OK;
+}
+
+static void listener_narrow(struct th_log_listener *base, int slot, int slots)
+{
+    struct pg_listener *listener = (struct pg_listener *)base;
+    uint64_t parts = 0;
+
+    for (int part = slot; part < LOG_PARTITIONS_MAX; part += slots)
+        parts |= UINT64_C(1) << part % 64;
+    pg_bell_narrow(pg_log_of(base->log)->bell, &listener->bell, parts);
 }
 
 static void listener_clear(struct th_log_listener *base)
@@ -362,6 +372,7 @@ static const struct th_log_ops ops = {
     .reader_seek = pg_reader_seek,
     .reader_close = pg_reader_close,
     .listener_open = listener_open,
+    .listener_narrow = listener_narrow,
     .listener_clear = listener_clear,
     .listener_close = listener_close,
     .session_open = pg_session_open,

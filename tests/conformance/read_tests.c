@@ -250,6 +250,20 @@ static void test_a_listener_wakes_for_its_own_process(void **state)
     th_log_listener_close(requests);
 }
 
+static void test_a_listener_of_some_partitions(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+    struct th_log_listener *listener = open_listener(f, f->log, TOPIC_DISPATCH_ATTEMPTS);
+
+    th_log_listener_narrow(listener, 1, 2);
+    append_numbered(f, 1, "mine", 1);
+    assert_woken(listener);
+    append_numbered(f, 0, "another's", 1);
+    if (f->with->open_other) /* the memory log hints at everything */
+        assert_false(is_readable(th_log_listener_fd(listener), 0));
+    th_log_listener_close(listener);
+}
+
 static void test_a_listener_wakes_for_another_process(void **state)
 {
     struct fixture *f = FIXTURE(state);
@@ -280,6 +294,7 @@ const struct CMUnitTest conformance_read_tests[] = {
     cmocka_unit_test(test_a_reader_of_nothing_or_of_one_thing_twice),
     cmocka_unit_test(test_a_reader_survives_many_rounds),
     cmocka_unit_test(test_a_listener_wakes_for_its_own_process),
+    cmocka_unit_test(test_a_listener_of_some_partitions),
     cmocka_unit_test(test_a_listener_wakes_for_another_process),
 };
 const size_t conformance_read_tests_n = TH_LEN(conformance_read_tests);
