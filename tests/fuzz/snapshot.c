@@ -95,11 +95,13 @@ static void *fresh(size_t core)
     return out;
 }
 
+/* All pieces of a partition behind one another: load takes them as one. */
 static void save_all(size_t core, const void *state, struct th_buf out[PARTITIONS])
 {
     for (int part = 0; part < PARTITIONS; part++) {
         th_buf_clear(&out[part]);
-        assert(cores[core]->save(state, part, 0, &out[part]) == TH_OK);
+        for (int piece = 0; piece < cores[core]->pieces; piece++)
+            assert(cores[core]->save(state, part, piece, &out[part]) == TH_OK);
     }
 }
 
