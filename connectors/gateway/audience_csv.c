@@ -12,6 +12,9 @@
 #define LANG_MAX     35
 #define VARIABLE_MAX 2000 /* bytes of one value */
 
+/* Not the row's fault: the whole part fails. */
+static const char no_memory[] = "there is no memory left";
+
 struct reading {
     struct audience_csv *out;
     struct th_arena *arena;
@@ -105,6 +108,8 @@ static enum th_code reject(struct reading *reading, int64_t row, struct th_str c
     out->rejected_total++;
     if (out->rejected_n == AUDIENCE_REJECTED_MAX)
         return TH_OK;
+    if (!column.p)
+        return th_fail(reading->err, TH_NOMEM, "rejected rows");
     struct rejected_row *at = &out->rejected[out->rejected_n];
     at->row = row;
     at->column = column;
@@ -149,7 +154,7 @@ static const char *join_variables(struct reading *reading, const struct th_csv *
     }
     char *to = th_arena_alloc(reading->arena, size + 1);
     if (!to)
-        return "there is no memory left";
+        return no_memory;
     *out = (struct th_str){to, 0};
     for (size_t i = 0; i < csv->count; i++) {
         if (i == reading->phone || i == reading->lang)
@@ -193,7 +198,7 @@ static const char *read_fields(struct reading *reading, const struct th_csv *csv
     struct th_str number_text = {0};
     if (th_arena_copy(reading->arena, th_str(phone.text), &number_text) != TH_OK ||
         th_arena_copy(reading->arena, lang, &lang) != TH_OK)
-        return "there is no memory left";
+        return no_memory;
     *row = (struct audience_row){
         .phone = {.is = STRING_OR_SEALED_STRING, .as.string = number_text},
         .lang = lang,
@@ -209,6 +214,8 @@ static enum th_code read_row(struct reading *reading, const struct th_csv *csv, 
     size_t bad = 0;
     const char *wrong = read_fields(reading, csv, number, &bad, &why);
 
+    if (wrong == no_memory)
+        return th_fail(reading->err, TH_NOMEM, "row %" PRId64, number);
     if (wrong)
         return reject(reading, number, column_name(reading, bad), wrong);
     reading->out->rows_n++;

@@ -24,6 +24,7 @@ static bool copy_tenant(struct request *request, const struct sha256 *sha256)
         struct th_str actor = th_arena_printf(&request->arena, "api:%.*s", TH_ARG(key->key_id));
         is_known =
             actor.p && th_arena_copy(&request->arena, key->tenant, &request->tenant) == TH_OK;
+        request->has_no_memory = !is_known;
         request->actor = actor;
         if (tenant->country.n == 2)
             memcpy(request->country, tenant->country.p, 2);
@@ -152,6 +153,10 @@ bool auth_admit(struct request *request, enum handled *out_handled)
     request->caller = CALLER_NOBODY;
     if (request->route->who != WHO_ANYBODY && request->route->who != WHO_PROVIDER)
         request->caller = identify(request);
+    if (request->has_no_memory) {
+        *out_handled = problem(request, PROBLEM_UNAVAILABLE, "there is no memory left");
+        return false;
+    }
     if (!may(request->route->who, request->caller)) {
         *out_handled =
             request->caller == CALLER_NOBODY

@@ -19,8 +19,10 @@ struct headers {
  * later are copied. */
 static void keep(struct request *request, struct th_str *to, struct th_str value)
 {
-    if (th_arena_copy(&request->arena, value, to) != TH_OK)
-        *to = (struct th_str){0};
+    if (th_arena_copy(&request->arena, value, to) == TH_OK)
+        return;
+    *to = (struct th_str){0};
+    request->has_no_memory = true;
 }
 
 static void keep_signature(struct request *request, struct th_str name, struct th_str value)
@@ -100,7 +102,9 @@ static bool read_target(struct request *request)
     struct th_str query;
 
     (void)th_str_cut(request->target, '?', &request->path, &query);
-    return form_parse(query, &request->arena, &request->query) == TH_OK;
+    enum th_code code = form_parse(query, &request->arena, &request->query);
+    request->has_no_memory = request->has_no_memory || code == TH_NOMEM;
+    return code == TH_OK;
 }
 
 /* Content-Length is known; does the body have a place here? */
@@ -135,7 +139,13 @@ static enum MHD_Result begin(struct server *server, struct request *request,
         (void)problem(request, PROBLEM_TARGET_TOO_LONG, "at most %d bytes", TARGET_MAX);
         return refuse(server, request, connection);
     }
-    if (!read_target(request)) {
+    bool is_read = read_target(request);
+    /* A header that is missing now means something else than what was sent. */
+    if (request->has_no_memory) {
+        (void)problem(request, PROBLEM_UNAVAILABLE, "there is no memory left");
+        return refuse(server, request, connection);
+    }
+    if (!is_read) {
         (void)problem(request, PROBLEM_BAD_REQUEST, "the query cannot be read");
         return refuse(server, request, connection);
     }

@@ -107,8 +107,8 @@ enum handled problem_json(struct request *request, const struct th_err *err)
     struct th_str place;
     struct th_str rest;
 
-    if (err->code == TH_NOMEM)
-        return problem(request, PROBLEM_UNAVAILABLE, "there is no memory left");
+    if (err->code == TH_NOMEM || err->code == TH_IO)
+        return problem(request, PROBLEM_UNAVAILABLE, "%s; try again", th_code_text(err->code));
     if (err->code == TH_MALFORMED || err->code == TH_FULL)
         return problem(request, PROBLEM_MALFORMED_BODY, "%s", err->text);
     if (text.n && text.p[0] == '/' && th_str_cut(text, ':', &place, &rest)) {

@@ -87,6 +87,7 @@ struct request {
     bool is_too_long; /* the body; it is read to its end and then refused */
     size_t drained;   /* bytes of a body that is too long */
     bool is_target_too_long;
+    bool has_no_memory; /* something of it could not be kept: it is answered 503, nothing else */
 
     /* Headers that somebody asks for; empty when missing. */
     struct th_str authorization;

@@ -127,9 +127,10 @@ static enum th_code check_zone(struct th_json value, struct th_str name, struct 
     TH_AUTO(th_zone) struct th_zone *zone = NULL;
     struct th_err why = {0};
 
-    if (th_zone_open(TH_ZONE_FOLDER, name, &zone, &why) != TH_OK)
-        return th_json_fail(value, err, "must be a time zone, as Asia/Kolkata");
-    return TH_OK;
+    enum th_code code = th_zone_open(TH_ZONE_FOLDER, name, &zone, &why);
+    if (code == TH_NOMEM || code == TH_IO) /* it may well be one */
+        return th_fail(err, code, "%s", why.text);
+    return code == TH_OK ? TH_OK : th_json_fail(value, err, "must be a time zone, as Asia/Kolkata");
 }
 
 static enum th_code read_tenant(struct th_json root, struct th_str *out_slug,

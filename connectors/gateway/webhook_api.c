@@ -31,21 +31,21 @@ static const struct provider_ops *wire_of(const struct gateway *gateway, struct 
     return NULL;
 }
 
-/* The lane must be the token's tenant's, and speak this wire. */
-static bool find_lane(struct request *request, struct webhook *hook)
+/* The lane must be the token's tenant's, and speak this wire. Errors: TH_DENIED, TH_NOMEM */
+static enum th_code find_lane(struct request *request, struct webhook *hook)
 {
     struct reference *ref = request->gateway->config.reference;
-    bool is_found = false;
+    enum th_code code = TH_DENIED;
 
     reference_read_lock(ref);
     const struct ref_lane *lane = reference_lane(ref, (int32_t)hook->token.lane);
     if (lane && th_str_eq(lane->tenant, hook->tenant) &&
         th_str_eq(lane->account.wire, request->params[0])) {
         hook->secret_version = lane->account.secret_version;
-        is_found = th_arena_copy(&request->arena, lane->account.name, &hook->account) == TH_OK;
+        code = th_arena_copy(&request->arena, lane->account.name, &hook->account);
     }
     reference_unlock(ref);
-    return is_found;
+    return code;
 }
 
 static struct th_str signature_of(const struct request *request, const char *header)
@@ -68,6 +68,8 @@ static enum th_code verify(struct request *request, const struct webhook *hook)
     };
     enum th_code code = TH_DENIED;
 
+    if (!callback.url.p)
+        return TH_NOMEM;
     if (hook->wire->signature_header)
         callback.signature = signature_of(request, hook->wire->signature_header);
     for (int32_t back = 0; back < 2 && code == TH_DENIED && hook->secret_version > back; back++) {
@@ -94,16 +96,18 @@ static bool admit(struct request *request, struct webhook *hook, enum handled *o
         *out_handled = problem(request, PROBLEM_NOT_FOUND, "there is no such path");
         return false;
     }
-    if (callback_token_parse(request->params[1], gateway->callback_key, &hook->token) != TH_OK) {
-        *out_handled = refuse(request, PROBLEM_FORBIDDEN);
+    enum th_code code =
+        callback_token_parse(request->params[1], gateway->callback_key, &hook->token);
+    if (code == TH_OK) {
+        hook->tenant = (struct th_str){hook->token.tenant, hook->token.tenant_size};
+        code = find_lane(request, hook);
+    }
+    if (code != TH_OK) { /* a provider repeats what is answered 503; what it is forbidden, never */
+        *out_handled = code == TH_NOMEM ? problem(request, PROBLEM_UNAVAILABLE, "try again")
+                                        : refuse(request, PROBLEM_FORBIDDEN);
         return false;
     }
-    hook->tenant = (struct th_str){hook->token.tenant, hook->token.tenant_size};
-    if (!find_lane(request, hook)) {
-        *out_handled = refuse(request, PROBLEM_FORBIDDEN);
-        return false;
-    }
-    enum th_code code = verify(request, hook);
+    code = verify(request, hook);
     if (code == TH_OK)
         return true;
     *out_handled = code == TH_DENIED      ? refuse(request, PROBLEM_UNAUTHORIZED)

@@ -13,6 +13,7 @@
 
 #define EVENTS_MAX   64
 #define NEVER_US     INT64_MAX
+#define BLIND_US     (10 * TH_US_PER_MS)
 #define CLIENT_MAGIC 0x68747463u
 
 struct curl_client {
@@ -24,6 +25,7 @@ struct curl_client {
     int timer_fd;
     int64_t due_us;        /* when libcurl wants to be called, CLOCK_MONOTONIC; NEVER_US */
     int64_t armed_us;      /* when the timer fires */
+    bool is_blind;         /* some socket or deadline of libcurl's may be watched by nobody */
     size_t n_in_flight;    /* started, not yet polled */
     struct transfer **all; /* owned; as many as were ever needed at once */
     size_t n_all;
@@ -62,7 +64,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *is
         failed = epoll_ctl(client->epoll_fd, EPOLL_CTL_MOD, fd, &event);
     if (!is_known)
         (void)curl_multi_assign(client->multi, fd, client);
-    return failed ? -1 : 0;
+    /* Not -1: libcurl would then fail every transfer that there is, and every later one. */
+    if (failed)
+        client->is_blind = true;
+    return 0;
 }
 
 static int on_timer(CURLM *multi, long wait_ms, void *arg)
@@ -81,6 +86,10 @@ static void arm_timer(struct curl_client *client)
 {
     /* What is finished and was not polled for want of room keeps the fd readable. */
     int64_t at_us = client->finished ? 1 : client->due_us;
+    if (client->is_blind && !client->finished) {
+        int64_t look_us = th_clock_monotonic_us(&th_clock_real) + BLIND_US;
+        at_us = look_us < at_us ? look_us : at_us;
+    }
 
     if (at_us >= client->armed_us)
         return;
@@ -158,6 +167,22 @@ static enum th_code client_start(struct http_client *base, const struct http_req
     return TH_OK;
 }
 
+/* Without memory libcurl may have forgotten to ask for a socket or for a deadline. */
+static void note(struct curl_client *client, CURLMcode code)
+{
+    if (code != CURLM_OK)
+        client->is_blind = true;
+}
+
+/* So it is called every few milliseconds, until nothing runs any more that was there then. */
+static void look_at_all(struct curl_client *client)
+{
+    int n_running = 1;
+
+    (void)curl_multi_perform(client->multi, &n_running);
+    client->is_blind = n_running > 0;
+}
+
 static void drive(struct curl_client *client)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -172,12 +197,14 @@ static void drive(struct curl_client *client)
         int what = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
                    (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                    (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        (void)curl_multi_socket_action(client->multi, events[i].data.fd, what, &n_running);
+        note(client, curl_multi_socket_action(client->multi, events[i].data.fd, what, &n_running));
     }
     if (client->due_us <= th_clock_monotonic_us(&th_clock_real)) {
         client->due_us = NEVER_US; /* libcurl names the next deadline if there is one */
-        (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+        note(client, curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running));
     }
+    if (client->is_blind)
+        look_at_all(client);
 }
 
 static void collect(struct curl_client *client)

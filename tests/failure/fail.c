@@ -63,7 +63,20 @@ long fail_calls(void)
     return atomic_load(&plan.calls);
 }
 
-static bool fails(enum fail_kind kind, int error)
+void __sanitizer_print_stack_trace(void) __attribute__((weak));
+
+/* With TELEHUB_FAILURE_SAY in the environment each failure is said: which call, where. */
+static void say(long call, enum fail_kind kind)
+{
+    if (!getenv("TELEHUB_FAILURE_SAY"))
+        return;
+    dprintf(STDERR_FILENO, "    call %ld, of kind %#x, fails in manner %d\n", call, kind,
+            (int)plan.manner);
+    if (__sanitizer_print_stack_trace)
+        __sanitizer_print_stack_trace();
+}
+
+bool fail_here(enum fail_kind kind, int error)
 {
     if (exempt || !atomic_load(&plan.is_armed) || !(plan.kinds & kind))
         return false;
@@ -71,6 +84,7 @@ static bool fails(enum fail_kind kind, int error)
     if (call != plan.nth && !(plan.manner == FAIL_FROM_THEN_ON && call > plan.nth))
         return false;
     atomic_store(&plan.is_hit, true);
+    say(call, kind);
     errno = error;
     return true;
 }
@@ -114,7 +128,7 @@ void fail_each(const char *says, unsigned kinds, void (*run)(void *arg), void *a
     type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters                                                                  \
     {                                                                                              \
-        return fails(kind, error) ? (failed) : __real_##name arguments;                            \
+        return fail_here(kind, error) ? (failed) : __real_##name arguments;                        \
     }
 
 WRAP(void *, malloc, (size_t size), (size), FAIL_MEMORY, ENOMEM, NULL)
@@ -125,7 +139,6 @@ WRAP(void *, reallocarray, (void *p, size_t n, size_t size), (p, n, size), FAIL_
 WRAP(char *, strdup, (const char *text), (text), FAIL_MEMORY, ENOMEM, NULL)
 WRAP(char *, strndup, (const char *text, size_t n), (text, n), FAIL_MEMORY, ENOMEM, NULL)
 
-WRAP(ssize_t, read, (int fd, void *p, size_t n), (fd, p, n), FAIL_READ, EIO, -1)
 WRAP(ssize_t, pread, (int fd, void *p, size_t n, off_t at), (fd, p, n, at), FAIL_READ, EIO, -1)
 WRAP(ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), FAIL_READ,
      ECONNRESET, -1)
@@ -158,10 +171,45 @@ WRAP(int, epoll_ctl, (int fd, int op, int of, struct epoll_event *event), (fd, o
      FAIL_EVENT, ENOMEM, -1)
 WRAP(int, eventfd, (unsigned count, int flags), (count, flags), FAIL_EVENT, EMFILE, -1)
 WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), FAIL_EVENT, EMFILE, -1)
-WRAP(int, pthread_create,
-     (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
-     (thread, attr, run, arg), FAIL_EVENT, EAGAIN, EAGAIN)
+/* --- those with more to them ------------------------------------------------------------------ */
 
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+
+struct start {
+    void *(*run)(void *);
+    void *arg;
+};
+
+static void *start_exempt(void *arg)
+{
+    struct start start = *(struct start *)arg;
+
+    free(arg);
+    exempt = 1;
+    return start.run(start.arg);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg)
+{
+    if (!exempt)
+        return fail_here(FAIL_EVENT, EAGAIN) ? EAGAIN
+                                             : __real_pthread_create(thread, attr, run, arg);
+    struct start *start = __real_malloc(sizeof *start);
+    if (!start)
+        return EAGAIN;
+    *start = (struct start){run, arg};
+    int code = __real_pthread_create(thread, attr, start_exempt, start);
+    if (code != 0)
+        free(start);
+    return code;
+}
+
+ssize_t __real_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
 size_t __real_fread(void *p, size_t size, size_t n, FILE *file);
 size_t __wrap_fread(void *p, size_t size, size_t n, FILE *file);
 ssize_t __real_write(int fd, const void *p, size_t n);
@@ -178,7 +226,7 @@ int __wrap_openat(int dir, const char *path, int flags, ...);
 /* A file that cannot be read says so: ferror holds from then on, errno is EBADF. */
 size_t __wrap_fread(void *p, size_t size, size_t n, FILE *file)
 {
-    if (!fails(FAIL_READ, EIO))
+    if (!fail_here(FAIL_READ, EIO))
         return __real_fread(p, size, n, file);
     int fd = dup(fileno(file));
     int nowhere = __real_open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -190,23 +238,36 @@ size_t __wrap_fread(void *p, size_t size, size_t n, FILE *file)
     return got;
 }
 
+/* A counter or a timer of the kernel's: reading and writing it cannot fail. */
+static bool is_counter(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+ssize_t __wrap_read(int fd, void *p, size_t n)
+{
+    return !is_counter(fd) && fail_here(FAIL_READ, EIO) ? -1 : __real_read(fd, p, n);
+}
+
 ssize_t __wrap_write(int fd, const void *p, size_t n)
 {
-    if (!fails(FAIL_WRITE, ENOSPC))
+    if (is_counter(fd) || !fail_here(FAIL_WRITE, ENOSPC))
         return __real_write(fd, p, n);
     return plan.manner == FAIL_HALF && n > 1 ? __real_write(fd, p, n / 2) : -1;
 }
 
 ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
 {
-    if (!fails(FAIL_WRITE, EPIPE))
+    if (!fail_here(FAIL_WRITE, EPIPE))
         return __real_send(fd, p, n, flags);
     return plan.manner == FAIL_HALF && n > 1 ? __real_send(fd, p, n / 2, flags) : -1;
 }
 
 size_t __wrap_fwrite(const void *p, size_t size, size_t n, FILE *file)
 {
-    if (!fails(FAIL_WRITE, ENOSPC))
+    if (!fail_here(FAIL_WRITE, ENOSPC))
         return __real_fwrite(p, size, n, file);
     return plan.manner == FAIL_HALF ? __real_fwrite(p, 1, size * n / 2, file) / size : 0;
 }
@@ -217,8 +278,8 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return fails(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE) ? -1
-                                                               : __real_open(path, flags, mode);
+    return fail_here(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE) ? -1
+                                                                   : __real_open(path, flags, mode);
 }
 
 int __wrap_openat(int dir, const char *path, int flags, ...)
@@ -227,7 +288,7 @@ int __wrap_openat(int dir, const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return fails(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE)
+    return fail_here(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE)
                ? -1
                : __real_openat(dir, path, flags, mode);
 }

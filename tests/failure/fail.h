@@ -50,7 +50,8 @@ void fail_disarm(void);
 /* Something failed since the run began. */
 bool fail_was_hit(void);
 
-/* This thread is the test's own, or a peer: nothing fails in it. Calls nest. */
+/* This thread is the test's own, or a peer: nothing fails in it, nor in threads that it starts
+ * meanwhile. Calls nest. */
 void fail_exempt(bool is_exempt);
 
 /* Play run(arg) until nothing fails any more, in each manner. Says how many calls there were;
@@ -58,6 +59,9 @@ void fail_exempt(bool is_exempt);
 void fail_each(const char *says, unsigned kinds, void (*run)(void *arg), void *arg);
 void fail_each_stride(const char *says, unsigned kinds, long stride, void (*run)(void *arg),
                       void *arg);
+
+/* For what else stands in front of something: is this call one that fails? errno is set then. */
+bool fail_here(enum fail_kind kind, int error);
 
 /* For runs that are not a loop: the n-th call from now on fails, n from 1. */
 void fail_plan(unsigned kinds, long n, enum fail_manner manner);

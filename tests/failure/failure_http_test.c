@@ -1,0 +1,165 @@
+/* The HTTP client when memory, descriptors and epoll fail: exactly one answer to what was started,
+ * no request that is called "not sent" while the peer has it, and the next request is well.
+ *
+ * Not libcurl's own memory: 7.88 divides by zero when the table of a socket's transfers cannot be
+ * made (lib/multi.c, sh_addentry). The process ends then, as at a kill. */
+#include "tests/failure/fail.h"
+#include "tests/unit/test.h"
+
+#include "connectors/http_client/http_client.h"
+#include "tests/integration/peer.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WAIT_MS 5000
+
+struct world {
+    struct peer peer;
+    int asked; /* for the permit, of the request that runs */
+    bool has_body;
+};
+
+static bool permit(void *arg)
+{
+    struct world *w = arg;
+
+    w->asked++;
+    return true;
+}
+
+static enum th_code start(struct world *w, struct http_client *client, uint64_t tag)
+{
+    char url[96];
+    struct th_err err = {0};
+    struct http_req req = {
+        .method = w->has_body ? HTTP_POST : HTTP_GET,
+        .user = TH_STR("AC01"),
+        .secret = TH_STR("secret"),
+        .n_headers = 1,
+        .headers = {{TH_STR("X-Name"), TH_STR("value")}},
+        .timeout_ms = 2000,
+    };
+
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/Messages.json", w->peer.port);
+    req.url = th_str(url);
+    if (w->has_body) {
+        req.content_type = TH_STR("application/x-www-form-urlencoded");
+        req.body = TH_STR("To=%2B919876543210");
+    }
+    w->asked = 0;
+    return http_start(client, &req, (struct http_permit){permit, w}, tag, &err);
+}
+
+/* The one answer; its body is not looked at. */
+static struct http_reply finish(struct http_client *client, uint64_t tag)
+{
+    struct pollfd ready = {.fd = http_fd(client), .events = POLLIN};
+    struct http_done done[2];
+    size_t n;
+
+    do {
+        fail_exempt(true);
+        int is_ready = poll(&ready, 1, WAIT_MS);
+        fail_exempt(false);
+        if (is_ready != 1)
+            fail_msg("nothing to do for 5 s with %zu in flight", http_in_flight(client));
+        n = http_poll(client, done, 2);
+    } while (n == 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(done[0].tag, tag);
+    assert_int_equal(http_in_flight(client), 0);
+    done[0].reply.body = (struct th_str){NULL, 0};
+    return done[0].reply;
+}
+
+static void ask(struct world *w, struct http_client *client)
+{
+    int before = atomic_load(&w->peer.n_headers);
+
+    fail_arm();
+    enum th_code code = start(w, client, 1);
+    if (code != TH_OK) {
+        fail_disarm();
+        assert_true(code == TH_NOMEM || code == TH_IO);
+        assert_true(fail_was_hit());
+        assert_int_equal(http_in_flight(client), 0);
+        assert_int_equal(atomic_load(&w->peer.n_headers), before);
+        return;
+    }
+    struct http_reply reply = finish(client, 1);
+    fail_disarm();
+    assert_true(w->asked <= 1);
+    assert_true(fail_was_hit() || reply.status == 200);
+    if (!reply.may_have_left)
+        assert_int_equal(atomic_load(&w->peer.n_headers), before);
+    if (reply.phase == HTTP_COMPLETE)
+        assert_int_equal(reply.status, 200);
+}
+
+static void request(void *arg)
+{
+    struct world *w = arg;
+    const struct http_client_conf conf = {.in_flight_max = 4, .low_speed_s = 1};
+    struct http_client *client = NULL;
+    struct th_err err = {0};
+
+    assert_int_equal(http_client_open(&conf, &client, &err), TH_OK);
+    ask(w, client);
+    assert_int_equal(start(w, client, 2), TH_OK);
+    struct http_reply reply = finish(client, 2);
+    if (reply.status != 200)
+        fail_msg("the next request: %s", reply.error);
+    http_client_close(client);
+}
+
+static void open_client(void *unused)
+{
+    (void)unused;
+    const struct http_client_conf conf = {.in_flight_max = 4};
+    struct http_client *client = NULL;
+    struct th_err err = {0};
+
+    fail_arm();
+    enum th_code code = http_client_open(&conf, &client, &err);
+    fail_disarm();
+    assert_true(code == TH_OK || (fail_was_hit() && (code == TH_NOMEM || code == TH_IO)));
+    http_client_close(client);
+}
+
+static void test_client(void **state)
+{
+    struct world *w = *state;
+
+    fail_each("a client is opened", FAIL_ALL, open_client, NULL);
+    w->has_body = true;
+    fail_each("something is posted", FAIL_ALL, request, w);
+    w->has_body = false;
+    fail_each("something is asked for", FAIL_ALL, request, w);
+}
+
+static int set_up(void **state)
+{
+    static struct world world;
+
+    fail_exempt(true);
+    peer_start(&world.peer, PEER_ANSWERS, PEER_OK);
+    fail_exempt(false);
+    *state = &world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    peer_stop(&((struct world *)*state)->peer);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_client)};
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
