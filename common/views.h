@@ -230,6 +230,7 @@ struct views_ops {
     /* Errors: TH_NOT_FOUND */
     enum th_code (*campaign)(struct views *views, struct th_str tenant, struct th_id id,
                              struct th_arena *arena, struct view_campaign *out, struct th_err *err);
+    /* The rate may be up to a second old. */
     enum th_code (*progress)(struct views *views, struct th_str tenant, struct th_id id,
                              int64_t now_us, struct th_arena *arena, struct view_progress *out,
                              struct th_err *err);

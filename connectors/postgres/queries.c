@@ -41,6 +41,7 @@ void pg_views_close(struct views *views)
     if (!self)
         return;
     pg_pool_free(self->pool);
+    pulses_fini(&self->pulses);
     settled_fini(&self->settled);
     free(self->conninfo);
     free(self);
@@ -56,6 +57,7 @@ enum th_code pg_views_open(const char *conninfo, struct th_log *log, struct audi
     self->views.ops = &ops;
     self->log = log;
     self->audience = audience;
+    pulses_init(&self->pulses);
     settled_init(&self->settled);
     self->conninfo = strdup(conninfo);
     self->config = (struct pg_config){

@@ -5,6 +5,7 @@
 #include "common/audience.h"
 #include "common/views.h"
 #include "connectors/postgres/pg_pool.h"
+#include "connectors/postgres/query_pulse.h"
 #include "connectors/postgres/query_settled.h"
 
 #define AUDIENCE_PART_ROWS 1000 /* an ordinal is part * 1000 + row */
@@ -17,6 +18,7 @@ struct pg_views {
     struct th_log *log;
     struct audience *audience;
     struct settled settled;
+    struct pulses pulses;
 };
 
 static inline struct pg_views *pg_views_of(struct views *views)

@@ -3,38 +3,6 @@
 
 #define VIEWS_BEHIND_US (2 * TH_US_PER_SEC)
 
-/* The newest starts, at most so many: enough for a rate, and bounded however fast it goes. */
-static const struct pg_statement newest_starts = {
-    "WITH s AS MATERIALIZED (SELECT started_at FROM views.attempts"
-    " WHERE tenant = $1::text AND campaign = $2::uuid AND started_at <= $3::timestamptz"
-    " ORDER BY started_at DESC LIMIT 5000)"
-    " SELECT count(*), min(started_at), max(started_at) FROM s"
-    " WHERE started_at > (SELECT max(started_at) FROM s) - interval '1 minute'"};
-
-/* Of the minute that ends with the last start. */
-struct pulse {
-    int64_t starts;
-    int64_t first_us; /* 0: none */
-    int64_t last_us;
-};
-
-static enum th_code feel_pulse(struct pg_views *self, struct th_str tenant, struct th_id campaign,
-                               int64_t now_us, struct pulse *out, struct th_err *err)
-{
-    TH_AUTO(pg_params) struct pg_params params = {0};
-    TH_AUTO(pg_result) PGresult *result = NULL;
-
-    pg_add_bytes(&params, tenant);
-    pg_add_uuid(&params, campaign.b);
-    pg_add_time_us(&params, now_us);
-    TH_TRY(pg_pool_execute(self->pool, &newest_starts, &params, &result, err));
-    struct query_row row = query_row(result, 0, NULL);
-    out->starts = query_next_int8(&row);
-    out->first_us = query_next_time_us(&row);
-    out->last_us = query_next_time_us(&row);
-    return query_row_end(&row, err);
-}
-
 /* While it runs, a rate sinks when nothing starts; but the views may be a little behind. A few
  * starts in the first moment are no rate of their own: at least a second counts. */
 static int64_t rate_milli_s(const struct pulse *pulse, bool is_going, int64_t now_us)
@@ -69,7 +37,7 @@ enum th_code query_progress(struct views *views, struct th_str tenant, struct th
 
     TH_TRY(query_campaign(views, tenant, id, arena, &progress.campaign, err));
     TH_TRY(tally_campaign(self, tenant, id, arena, &tally, err));
-    TH_TRY(feel_pulse(self, tenant, id, now_us, &pulse, err));
+    TH_TRY(pulse_feel(&self->pulses, self->pool, tenant, id, now_us, &pulse, err));
     bool is_going = th_str_eq(progress.campaign.phase, TH_STR("running")) &&
                     now_us - pulse.last_us < TH_US_PER_MIN;
     progress.counts = tally->counts;
