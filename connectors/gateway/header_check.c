@@ -14,8 +14,8 @@ static void refuse(struct header_check *check, unsigned status, const char *wron
 /* RFC 9110, 5.6.2 */
 static bool is_token_char(unsigned char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           (c && strchr("!#$%&'*+.^_`|~", c));
 }
 
 static bool is_token(struct th_str s)
@@ -24,6 +24,20 @@ static bool is_token(struct th_str s)
         if (!is_token_char((unsigned char)s.p[i]))
             return false;
     return s.n > 0;
+}
+
+static bool is_longer(struct th_str name, struct th_str start)
+{
+    return name.n > start.n && strncasecmp(name.p, start.p, start.n) == 0;
+}
+
+/* A line that begins with a blank goes on the one before (RFC 9112, 5.2, and a server may refuse
+ * it). libmicrohttpd writes it behind the name of the header instead of behind its value, and then
+ * knows of no length: what was the body becomes the next request. */
+static bool is_folded(struct th_str name)
+{
+    return is_longer(name, TH_STR("Content-Length")) ||
+           is_longer(name, TH_STR("Transfer-Encoding"));
 }
 
 /* RFC 9110, 5.5: visible characters, blank, tab, and bytes above ASCII. */
@@ -35,13 +49,6 @@ static bool is_field_value(struct th_str s)
             return false;
     }
     return true;
-}
-
-bool header_is(struct th_str name, const char *wanted)
-{
-    size_t n = strlen(wanted);
-
-    return name.n == n && strncasecmp(name.p, wanted, n) == 0;
 }
 
 void header_check_begin(struct header_check *check, struct th_str method, struct th_str version)
@@ -68,6 +75,8 @@ void header_check_add(struct header_check *check, struct th_str name, struct th_
         refuse(check, 431, "the headers are too large");
     if (!is_token(name))
         refuse(check, 400, "the name of a header holds a character that is not allowed");
+    if (is_folded(name))
+        refuse(check, 400, "a length or an encoding goes on in the next line");
     if (!is_field_value(value))
         refuse(check, 400, "a header holds a control character");
     if (header_is(name, "Host")) {
