@@ -223,23 +223,18 @@ uint16_t simulator_port(const struct simulator *simulator)
     return http_server_port(simulator->server);
 }
 
-/* The moment of an answer has come, and its line is not durable yet. */
-static bool is_overdue(const struct simulator *s)
-{
-    return s->undurable_due_us <= simulator_now_us(s);
-}
-
 static int64_t earliest(int64_t a_us, int64_t b_us)
 {
     return a_us < b_us ? a_us : b_us;
 }
 
-/* When an answer, a step or the journal is due next. */
-static int64_t next_due_us(const struct simulator *s)
+/* When an answer, a step or the journal is due next. An answer that is overdue waits for the
+ * journal instead. */
+static int64_t next_due_us(const struct simulator *s, bool is_overdue)
 {
     int64_t due = earliest(timers_next_us(&s->answers), progress_next_us(s));
 
-    if (!is_overdue(s))
+    if (!is_overdue)
         due = earliest(due, s->undurable_due_us);
     return earliest(due, s->sync_by_us);
 }
@@ -256,11 +251,11 @@ static int64_t of_ms(int wait_ms)
 }
 
 /* How long nothing will be due. */
-static int64_t wait_us(const struct simulator *s)
+static int64_t wait_us(const struct simulator *s, bool is_overdue)
 {
     int64_t wait =
         earliest(of_ms(http_server_wait_ms(s->server)), of_ms(callbacks_wait_ms(s->callbacks)));
-    int64_t due = next_due_us(s);
+    int64_t due = next_due_us(s, is_overdue);
 
     if (due != INT64_MAX)
         wait = earliest(wait, due - simulator_now_us(s));
@@ -320,12 +315,14 @@ enum th_code simulator_run(struct simulator *s, int stop_fd, struct th_err *err)
 
     while (s->failure.code == TH_OK) {
         struct pollfd fds[SOURCES];
+        gather(s);
+        /* Asked once: a moment later it may be otherwise, and then nobody would wait for it. */
+        bool is_overdue = s->undurable_due_us <= simulator_now_us(s);
         look_at(&fds[STOP], stop_fd, !s->is_stopping);
         look_at(&fds[HTTP], http_server_fd(s->server), true);
-        look_at(&fds[JOURNAL], journal_fd(s->journal), s->is_stopping || is_overdue(s));
+        look_at(&fds[JOURNAL], journal_fd(s->journal), s->is_stopping || is_overdue);
         look_at(&fds[CALLBACKS], callbacks_fd(s->callbacks), are_callbacks_many(s));
-        gather(s);
-        struct timespec wait = timespec_of(wait_us(s));
+        struct timespec wait = timespec_of(wait_us(s, is_overdue));
         int n = ppoll(fds, SOURCES, &wait, NULL);
         if (n < 0 && errno != EINTR)
             return th_fail(err, TH_IO, "poll: %s", strerror(errno));

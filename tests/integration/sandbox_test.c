@@ -236,6 +236,19 @@ static void test_magic_numbers_report(void **unused)
     assert_int_equal(summary_of("", "pending"), 0);
 }
 
+/* An answer is due, and the journal gets durable, in every order and at every moment of the loop;
+ * a client that is alone has nobody whose request would wake it. */
+static void test_one_after_the_other(void **unused)
+{
+    static const char *const options[] = {
+        "--latency-ms", "4-6", "--callback-delay-ms", "60000", "--price-delay-ms", "0", NULL};
+
+    (void)unused;
+    sandbox_start(&sandbox, options);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(send_sms("919876543210", "o", NULL, NULL), 201);
+}
+
 static void test_lists_find_by_recipient(void **unused)
 {
     (void)unused;
@@ -633,6 +646,7 @@ int main(void)
         TEST(test_a_call_lives),
         TEST(test_magic_numbers_answer),
         TEST(test_magic_numbers_report),
+        TEST(test_one_after_the_other),
         TEST(test_lists_find_by_recipient),
         TEST(test_strangers_are_refused),
         TEST(test_a_gateway_that_was_down_hears_it_later),
