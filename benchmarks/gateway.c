@@ -172,7 +172,7 @@ static void measure(const struct client *client, const char *name, uint64_t requ
     }
     (void)printf("{\"name\":\"gateway, %s\",\"value\":%.1f,\"unit\":\"CPU us/request\",\"against\":"
                  "null,\"against_value\":null,\"ratio\":null,\"better\":\"less\"}\n",
-                 name, (cpu_us() - before) / (double)(requests / CONNECTIONS * CONNECTIONS));
+                 name, (cpu_us() - before) / (double)(requests - requests % CONNECTIONS));
 }
 
 int main(int argc, char **argv)

@@ -14,7 +14,7 @@
 
 #define DRIPPING   1000
 #define HALF_OPEN  200
-#define GOOD       300
+#define GOOD       ((size_t)300)
 #define FILES      4096
 #define DRIP_US    100000
 #define PATIENCE_S 60 /* until all of the crowd are cut off; the limit is 3 s */
@@ -96,10 +96,10 @@ static void check_good_ones(const char *when)
 {
     int fd = world_connect(&world);
 
-    print_message("  %d good requests %s\n", GOOD, when);
-    for (int i = 0; i < GOOD; i++) {
+    print_message("  %zu good requests %s\n", GOOD, when);
+    for (size_t i = 0; i < GOOD; i++) {
         char key[64];
-        (void)snprintf(key, sizeof key, "%s-%d", *when == 'w' ? "while" : "after", i);
+        (void)snprintf(key, sizeof key, "%s-%zu", *when == 'w' ? "while" : "after", i);
         const struct call call = {"POST", "/api/v1/sends", world.key, key,
                                   .body = "{\"channel\":\"sms\",\"to\":\"+919000000001\","
                                           "\"text\":\"School opens at 9\"}"};
