@@ -166,8 +166,9 @@ static void add_token(char place[TH_JSON_PLACE_MAX], struct th_str token)
         if (is_special)
             place[n++] = c == '~' ? '0' : '1';
     }
-    while (n && !th_str_is_utf8((struct th_str){place, n}))
-        n--; /* not in the middle of a character */
+    if (n + 2 >= TH_JSON_PLACE_MAX) /* perhaps cut: not in the middle of a character */
+        while (n && !th_str_is_utf8((struct th_str){place, n}))
+            n--;
     place[n] = '\0';
 }
 

@@ -1,6 +1,7 @@
 /* Who calls: by bearer key, compared as hashes, so that the time it takes says nothing of a key. */
 #include "common/digest.h"
 #include "connectors/gateway/gateway_internal.h"
+#include "connectors/gateway/write.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static bool copy_tenant(struct request *request, const struct sha256 *sha256)
     const struct ref_key *key = reference_key(ref, sha256);
     const struct ref_tenant *tenant = key ? reference_tenant(ref, key->tenant) : NULL;
     if (tenant) {
-        struct th_str actor = th_arena_printf(&request->arena, "api:%.*s", TH_ARG(key->key_id));
+        struct th_str actor = write_joined(request, TH_PARTS(TH_STR("api:"), key->key_id));
         is_known =
             actor.p && th_arena_copy(&request->arena, key->tenant, &request->tenant) == TH_OK;
         request->has_no_memory = !is_known;

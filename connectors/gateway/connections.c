@@ -72,24 +72,27 @@ void connection_enter(struct connection *one, enum connection_state state, int64
 {
     if (!one)
         return;
-    atomic_store(&one->since_us, now_us);
-    atomic_store(&one->body_bytes, 0);
-    atomic_store(&one->state, (int)state);
+    atomic_store_explicit(&one->since_us, now_us, memory_order_relaxed);
+    atomic_store_explicit(&one->body_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&one->state, (int)state, memory_order_release);
 }
 
 void connection_read(struct connection *one, size_t bytes)
 {
     if (one)
-        atomic_fetch_add(&one->body_bytes, (int64_t)bytes);
+        atomic_fetch_add_explicit(&one->body_bytes, (int64_t)bytes, memory_order_relaxed);
 }
 
 bool connection_is_late(const struct connection *one, const struct connection_limits *limits,
                         int64_t now_us)
 {
-    int64_t spent_us = now_us - atomic_load(&one->since_us);
-    int64_t bytes = atomic_load(&one->body_bytes);
+    /* The state first: what is read of the time then belongs to it or to a later one, so that
+     * nobody is late for having begun something new. */
+    int state = atomic_load_explicit(&one->state, memory_order_acquire);
+    int64_t spent_us = now_us - atomic_load_explicit(&one->since_us, memory_order_relaxed);
+    int64_t bytes = atomic_load_explicit(&one->body_bytes, memory_order_relaxed);
 
-    switch ((enum connection_state)atomic_load(&one->state)) {
+    switch ((enum connection_state)state) {
     case CONNECTION_IDLE:
         return spent_us > limits->idle_us;
     case CONNECTION_HEADERS:

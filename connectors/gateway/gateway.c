@@ -126,9 +126,18 @@ static void stored(struct request *request, enum th_code failure)
     server_finish(request->gateway->server, request);
 }
 
+static void turned(struct gateway *gateway)
+{
+    for (int lane = 0; lane < ROUTE_LANES; lane++)
+        ingest_kick(gateway->lanes[lane]);
+}
+
 static void work(struct request *request)
 {
+    struct gateway *gateway = request->gateway;
+
     go_on(request, request->route->run(request));
+    turned(gateway);
 }
 
 void gateway_take(struct request *request)
@@ -204,17 +213,28 @@ static struct th_series *lane_series(struct th_family *family, const char *lane)
     return family ? th_family_series(family, &(struct th_str){lane, strlen(lane)}) : NULL;
 }
 
+static struct th_series *series_of(struct gateway *gateway, const struct route *route,
+                                   unsigned status_class)
+{
+    char class_text[4] = {(char)('0' + status_class), 'x', 'x', 0};
+    struct th_str labels[2] = {route ? th_str(route->path) : TH_STR("none"), {class_text, 3}};
+    size_t index = route ? (size_t)(route - routes) : ROUTES_MAX - 1;
+
+    struct th_series *series = gateway->answered[index][status_class];
+    if (series)
+        return series;
+    series = th_family_series(gateway->requests, labels);
+    gateway->answered[index][status_class] = series;
+    return series;
+}
+
 static void answered(struct request *request, unsigned status)
 {
     struct gateway *gateway = request->gateway;
-    char class_text[4] = {(char)('0' + status / 100 % 10), 'x', 'x', 0};
-    struct th_str labels[2] = {
-        request->route ? th_str(request->route->path) : TH_STR("none"),
-        {class_text, 3},
-    };
 
-    if (gateway->requests)
-        th_count(th_family_series(gateway->requests, labels), 1);
+    if (!gateway->requests)
+        return;
+    th_count(series_of(gateway, request->route, status / 100 % STATUS_CLASSES), 1);
     th_observe(gateway->seconds, gateway_monotonic_us(gateway) - request->begun_us);
 }
 
@@ -286,6 +306,7 @@ static enum th_code open_parts(struct gateway *gateway, struct th_err *err)
         .limits = &gateway->config.limits,
         .admit = admit,
         .take = gateway_take,
+        .turned = turned,
         .answered = answered,
     };
 

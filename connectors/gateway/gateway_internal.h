@@ -13,6 +13,7 @@
 #include "connectors/gateway/workers.h"
 
 #define PUBLIC_URL_MAX 512
+#define STATUS_CLASSES 6 /* 1xx … 5xx, by the first digit */
 
 struct gateway {
     struct gateway_config config;
@@ -26,6 +27,7 @@ struct gateway {
     pthread_mutex_t config_lock; /* held by who changes tenants and accounts: one at a time */
     pthread_mutex_t http_lock;   /* guards config.http */
     struct th_family *requests;  /* by route and class of status; NULL: not counted */
+    _Atomic(struct th_series *) answered[ROUTES_MAX][STATUS_CLASSES]; /* found once; or NULL */
     struct th_series *seconds;
     struct th_series *callbacks_refused;
     struct th_family *ingest_seconds; /* by lane, as the two following */

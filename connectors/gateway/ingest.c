@@ -18,8 +18,9 @@ struct ingest {
     struct ingest_config config;
     pthread_t thread;
     bool is_started;
-    pthread_mutex_t lock; /* guards all that follows */
-    pthread_cond_t wake;  /* something is queued, or it is over */
+    atomic_bool is_unkicked; /* something was queued since the last kick */
+    pthread_mutex_t lock;    /* guards all that follows */
+    pthread_cond_t wake;     /* something is queued, or it is over */
     struct request *first, *last;
     size_t queued_n;
     size_t pending_bytes;              /* queued and in the running call */
@@ -105,7 +106,7 @@ static enum ingest_admission submit_locked(struct ingest *ingest, struct request
     ingest->last = request;
     ingest->queued_n++;
     ingest->pending_bytes += request->outputs_size + CLAIM_WEIGHT;
-    pthread_cond_signal(&ingest->wake);
+    atomic_store(&ingest->is_unkicked, true);
     return INGEST_ADMITTED;
 }
 
@@ -115,6 +116,15 @@ enum ingest_admission ingest_submit(struct ingest *ingest, struct request *reque
     enum ingest_admission admission = submit_locked(ingest, request);
     pthread_mutex_unlock(&ingest->lock);
     return admission;
+}
+
+void ingest_kick(struct ingest *ingest)
+{
+    if (!atomic_load(&ingest->is_unkicked) || !atomic_exchange(&ingest->is_unkicked, false))
+        return;
+    pthread_mutex_lock(&ingest->lock);
+    pthread_cond_signal(&ingest->wake);
+    pthread_mutex_unlock(&ingest->lock);
 }
 
 /* --- the writer ------------------------------------------------------------------------------ */

@@ -42,9 +42,14 @@ enum ingest_admission {
     INGEST_IN_FLIGHT,  /* a request with the same key is being worked on */
 };
 
-/* The caller must own the request, which may be suspended: done can be called before this
- * returns. Not admitted: nothing happened. */
+/* To be followed by ingest_kick. The caller must own the request, which may be suspended: done can
+ * be called before this returns. Not admitted: nothing happened. */
 enum ingest_admission ingest_submit(struct ingest *ingest, struct request *request);
+
+/* Have what was submitted written, if the writer is not writing anyway. Many submissions that come
+ * together are kicked once, so that they share the first call and not only the second. Any thread.
+ */
+void ingest_kick(struct ingest *ingest);
 
 struct ingest_figures {
     uint64_t calls;

@@ -1,8 +1,9 @@
 #include "connectors/gateway/server_parts.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <endian.h>
+#include <string.h>
 
+#include "common/encode.h"
 #include "connectors/gateway/problem.h"
 #include "connectors/gateway/routes.h"
 
@@ -66,6 +67,18 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     return headers->check.wrong ? MHD_NO : MHD_YES;
 }
 
+/* The process, then a number. */
+static void name_request(struct server *server, struct request *request)
+{
+    uint64_t process = htobe64(server->id_prefix);
+    uint32_t number = htobe32((uint32_t)atomic_fetch_add(&server->id_next, 1));
+    char bytes[REQUEST_ID_LEN / 2];
+
+    memcpy(bytes, &process, sizeof process);
+    memcpy(bytes + sizeof process, &number, sizeof number);
+    th_hex((struct th_str){bytes, sizeof bytes}, request->id);
+}
+
 /* The raw target comes before anything else; the request begins here. */
 void *intake_target(void *cls, const char *target, struct MHD_Connection *connection)
 {
@@ -85,8 +98,7 @@ void *intake_target(void *cls, const char *target, struct MHD_Connection *connec
     if (text.n > TARGET_MAX)
         text.n = TARGET_MAX;
     keep(request, &request->target, text);
-    (void)snprintf(request->id, sizeof request->id, "%016" PRIx64 "%08" PRIx64, server->id_prefix,
-                   (uint64_t)atomic_fetch_add(&server->id_next, 1) & 0xffffffff);
+    name_request(server, request);
     return request;
 }
 

@@ -11,7 +11,7 @@
 
 /* libmicrohttpd clears it before each request, so no more than headers of HEADERS_SIZE_MAX, and
  * what libmicrohttpd notes of 64 of them, can need. */
-#define CONNECTION_MEMORY ((size_t)32 * 1024)
+#define CONNECTION_MEMORY ((size_t)24 * 1024)
 #define SLEEP_MS_MAX      60000
 
 /* The loop that this thread runs; NULL: another's. */
@@ -73,6 +73,7 @@ bool loop_hand_over(struct loop *loop, struct request *request)
         return true;
     }
     loop->taken = NULL;
+    loop->has_taken = true;
     list_add(loop, request);
     MHD_suspend_connection(request->connection);
     return true;
@@ -210,6 +211,16 @@ static bool take_news(struct loop *loop)
     return !is_over;
 }
 
+/* What was taken is this loop's until the next take_news, so whoever has it is still there. */
+static void tell_turned(struct loop *loop)
+{
+    const struct server_config *config = &loop->server->config;
+
+    if (loop->has_taken && config->turned)
+        config->turned(config->gateway);
+    loop->has_taken = false;
+}
+
 /* MHD_run never waits: it takes up to 128 events at a time until there are no more. libmicrohttpd's
  * own threads do wait, and after exactly 128 events they wait once more before they serve any. */
 static void *run(void *arg)
@@ -219,9 +230,11 @@ static void *run(void *arg)
     own = loop;
     while (take_news(loop)) {
         (void)MHD_run(loop->daemon);
+        tell_turned(loop);
         sleep_a_while(loop);
     }
     (void)MHD_run(loop->daemon);
+    request_free_spare();
     return NULL;
 }
 

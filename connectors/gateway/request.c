@@ -1,7 +1,6 @@
 #include "connectors/gateway/request.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 
 #define ARENA_MAX  ((size_t)16 * 1024 * 1024)
@@ -9,20 +8,19 @@
 #define BODY_SPARE 16384 /* a larger buffer is not kept */
 #define MAGIC      0x52455155
 
-/* Requests whose memory waits for the next one; pool_lock guards both. */
-static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct request *pool;
-static size_t pool_n;
+/* Requests whose memory waits for the next one, which begins in the same thread as they did: an
+ * HTTP thread hands them out and gets them back. */
+static _Thread_local struct request *pool;
+static _Thread_local size_t pool_n;
 
 static struct request *take_spare(void)
 {
-    pthread_mutex_lock(&pool_lock);
     struct request *request = pool;
+
     if (request) {
         pool = request->queued;
         pool_n--;
     }
-    pthread_mutex_unlock(&pool_lock);
     return request;
 }
 
@@ -44,23 +42,16 @@ static void clear_buf(struct th_buf *buf)
 
 static void keep_or_destroy(struct request *request)
 {
-    bool is_kept = false;
-
-    if (request->arena.used <= BODY_SPARE) {
+    if (request->arena.used <= BODY_SPARE && pool_n < SPARE_MAX) {
         th_arena_reset(&request->arena);
         clear_buf(&request->body);
         clear_buf(&request->answer);
-        pthread_mutex_lock(&pool_lock);
-        if (pool_n < SPARE_MAX) {
-            request->queued = pool;
-            pool = request;
-            pool_n++;
-            is_kept = true;
-        }
-        pthread_mutex_unlock(&pool_lock);
-    }
-    if (!is_kept)
+        request->queued = pool;
+        pool = request;
+        pool_n++;
+    } else {
         destroy(request);
+    }
 }
 
 struct request *request_new(struct gateway *gateway)

@@ -83,9 +83,9 @@ struct request {
     const struct route *route;
     struct th_str params[REQUEST_PARAMS_MAX];
     char id[REQUEST_ID_LEN + 1];
-    bool is_begun;          /* headers were looked at */
-    bool is_too_long;       /* the body; it is read to its end and then refused */
-    size_t drained;         /* bytes of a body that is too long */
+    bool is_begun;    /* headers were looked at */
+    bool is_too_long; /* the body; it is read to its end and then refused */
+    size_t drained;   /* bytes of a body that is too long */
     bool is_target_too_long;
     bool has_no_memory; /* something of it could not be kept: it is answered 503, nothing else */
 
@@ -128,7 +128,7 @@ struct request *request_new(struct gateway *gateway);
 void request_ref(struct request *request);
 void request_unref(struct request *request);
 
-/* Spare ones are kept for the next; give them all back. */
+/* Spare ones are kept for the next of this thread; give them all back. */
 void request_free_spare(void);
 
 /* A parameter of the query; false, and empty, if it was not given. */

@@ -1,5 +1,8 @@
 #include "connectors/gateway/routes.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "connectors/gateway/api.h"
 
 #define JSON_BODY_MAX ((size_t)1024 * 1024)
@@ -56,6 +59,8 @@ const struct route routes[] = {
 };
 /* clang-format on */
 
+static_assert(TH_LEN(routes) <= ROUTES_MAX, "whoever keeps something for each has room");
+
 size_t route_body_max(const struct route *route)
 {
     switch (route->body) {
@@ -72,28 +77,26 @@ size_t route_body_max(const struct route *route)
 }
 
 /* Does path fit the pattern? Its "{…}" take one piece each, which is not empty. */
-static bool fits(struct th_str pattern, struct th_str path, struct th_str *out_params)
+static bool fits(const char *pattern, struct th_str path, struct th_str *out_params)
 {
     size_t params = 0;
+    size_t at = 0;
 
-    for (;;) {
-        struct th_str want;
-        struct th_str have;
-        bool more_want = th_str_cut(pattern, '/', &want, &pattern);
-        bool more_have = th_str_cut(path, '/', &have, &path);
-
-        if (more_want != more_have)
-            return false;
-        if (want.n && want.p[0] == '{') {
-            if (!have.n || params == REQUEST_PARAMS_MAX)
+    while (*pattern) {
+        if (*pattern != '{') {
+            if (at == path.n || path.p[at++] != *pattern++)
                 return false;
-            out_params[params++] = have;
-        } else if (!th_str_eq(want, have)) {
-            return false;
+            continue;
         }
-        if (!more_want)
-            return true;
+        size_t from = at;
+        while (at < path.n && path.p[at] != '/')
+            at++;
+        if (at == from || params == REQUEST_PARAMS_MAX)
+            return false;
+        out_params[params++] = (struct th_str){path.p + from, at - from};
+        pattern = strchr(pattern, '}') + 1;
     }
+    return at == path.n;
 }
 
 static unsigned method_bit(struct th_str method)
@@ -104,6 +107,17 @@ static unsigned method_bit(struct th_str method)
     return 0;
 }
 
+static unsigned methods_of(struct th_str path)
+{
+    struct th_str params[REQUEST_PARAMS_MAX];
+    unsigned methods = 0;
+
+    for (const struct route *route = routes; route->method; route++)
+        if (fits(route->path, path, params))
+            methods |= method_bit(th_str(route->method));
+    return methods;
+}
+
 enum route_found route_find(struct th_str method, struct th_str path,
                             const struct route **out_route, struct th_str *out_params,
                             unsigned *out_allow)
@@ -112,15 +126,14 @@ enum route_found route_find(struct th_str method, struct th_str path,
 
     *out_allow = 0;
     for (const struct route *route = routes; route->method; route++) {
-        if (!fits(th_str(route->path), path, params))
+        if (!th_str_eq(method, th_str(route->method)) || !fits(route->path, path, params))
             continue;
-        *out_allow |= method_bit(th_str(route->method));
-        if (!th_str_eq(method, th_str(route->method)))
-            continue;
+        *out_allow = method_bit(method);
         *out_route = route;
         for (size_t i = 0; i < REQUEST_PARAMS_MAX; i++)
             out_params[i] = params[i];
         return ROUTE_FOUND;
     }
+    *out_allow = methods_of(path);
     return *out_allow ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
 }

@@ -47,6 +47,8 @@ struct route {
     enum handled (*run)(struct request *request);
 };
 
+#define ROUTES_MAX 64 /* with the end */
+
 /* Ends at .method == NULL. */
 extern const struct route routes[];
 

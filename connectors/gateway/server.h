@@ -26,6 +26,10 @@ struct server_config {
      * server_finish, perhaps before take returns. */
     void (*take)(struct request *request);
 
+    /* All that had come was taken: what take has put off can be done. HTTP thread; not called any
+     * more when server_quiesce has returned in time. May be NULL. */
+    void (*turned)(struct gateway *gateway);
+
     /* It was answered, with that status. Any thread. */
     void (*answered)(struct request *request, unsigned status);
 };

@@ -42,6 +42,7 @@ struct loop {
     bool has_thread;
     struct request *first, *last; /* suspended, in the order of their deadlines */
     struct request *taken;        /* being handed over at this moment */
+    bool has_taken;               /* in this turn, and somebody still has it */
     atomic_uint owned_n;          /* requests that somebody still has to finish */
 
     pthread_mutex_t lock; /* guards all below */

@@ -61,8 +61,7 @@ static enum th_code verify(struct request *request, const struct webhook *hook)
 {
     struct gateway *gateway = request->gateway;
     struct provider_callback callback = {
-        .url = th_arena_printf(&request->arena, "%s%.*s", gateway->public_url,
-                               TH_ARG(request->target)),
+        .url = write_joined(request, TH_PARTS(th_str(gateway->public_url), request->target)),
         .content_type = request->content_type,
         .body = th_buf_str(&request->body),
     };
@@ -125,7 +124,7 @@ static enum handled store(struct request *request, const struct webhook *hook, e
     int partitions = th_log_partitions(gateway->config.log, TOPIC_PROVIDER_CALLBACKS);
 
     request->actor = th_str(hook->wire->name);
-    if (!write_begin(request, "callback", &write, &handled))
+    if (!write_begin(request, NULL, &write, &handled))
         return handled;
     struct event event = {
         .type = EVENT_CALLBACK_RECEIVED,
@@ -142,8 +141,7 @@ static enum handled store(struct request *request, const struct webhook *hook, e
     };
     event.as.callback_received.meta.tenant = hook->tenant;
     if (!write_record(request, TOPIC_PROVIDER_CALLBACKS, (int)hook->token.lane % partitions,
-                      th_arena_printf(&request->arena, "%.*s/%.*s", TH_ARG(hook->tenant),
-                                      TH_ARG(hook->account)),
+                      write_joined(request, TH_PARTS(hook->tenant, TH_STR("/"), hook->account)),
                       &event, &handled))
         return handled;
     return write_claim(request, &write, 204, &nothing);

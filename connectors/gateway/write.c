@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/digest.h"
@@ -48,9 +49,10 @@ bool write_begin(struct request *request, const char *kind, struct write *out_wr
 
     if (request->idempotency_key.n) {
         write.meta.event_id = derive(request, "event", now_us);
-        write.resource = derive(request, kind, now_us);
+        if (kind)
+            write.resource = derive(request, kind, now_us);
     } else if (!draw(request, now_us, &write.meta.event_id, out_handled) ||
-               !draw(request, now_us, &write.resource, out_handled)) {
+               (kind && !draw(request, now_us, &write.resource, out_handled))) {
         return false;
     }
     write.meta.tenant = request->tenant;
@@ -70,12 +72,31 @@ struct th_id write_event_id(const struct request *request, const struct write *w
         TH_PARTS(TH_STR("event"), th_id_bytes(&write->meta.event_id), th_str(number)));
 }
 
+struct th_str write_joined(struct request *request, const struct th_str *parts, size_t count)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].n;
+    char *text = th_arena_alloc(&request->arena, size + 1);
+    if (!text)
+        return (struct th_str){0};
+    char *to = text;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].n)
+            memcpy(to, parts[i].p, parts[i].n);
+        to += parts[i].n;
+    }
+    return (struct th_str){text, size};
+}
+
 struct th_str write_key(struct request *request, struct th_str tenant, struct th_id id)
 {
     char text[TH_ID_TEXT_LEN + 1];
 
     th_id_text(id, text);
-    return th_arena_printf(&request->arena, "%.*s/%s", TH_ARG(tenant), text);
+    return write_joined(request,
+                        TH_PARTS(tenant, TH_STR("/"), ((struct th_str){text, TH_ID_TEXT_LEN})));
 }
 
 /* --- the claim -----------------------------------------------------------------------------------
@@ -134,8 +155,8 @@ enum handled write_claim(struct request *request, const struct write *write, int
             TH_OK)
         return no_memory(request);
     claim->tenant = request->tenant.n ? request->tenant : TH_STR("operator");
-    claim->route =
-        th_arena_printf(&request->arena, "%s %s", request->route->method, request->route->path);
+    claim->route = write_joined(request, TH_PARTS(th_str(request->route->method), TH_STR(" "),
+                                                  th_str(request->route->path)));
     claim->key = request->idempotency_key;
     claim->status = status;
     claim->outputs = request->outputs;

@@ -22,12 +22,16 @@ struct write {
 
 /* Draw the ids. With an Idempotency-Key they are derived from tenant, route, key and now, the
  * moment at which the key is first seen; a repeat is given the stored answer, so its own ids are
- * never used. kind keeps resources of different kinds apart. False: answered. */
+ * never used. kind keeps resources of different kinds apart; NULL: nothing is created. False:
+ * answered. */
 bool write_begin(struct request *request, const char *kind, struct write *out_write,
                  enum handled *out_handled);
 
 /* Another event id of the same request; n from 1. */
 struct th_id write_event_id(const struct request *request, const struct write *write, unsigned n);
+
+/* The parts, one behind the other, in the arena; p is NULL without memory. */
+struct th_str write_joined(struct request *request, const struct th_str *parts, size_t count);
 
 /* "tenant/ID", in the arena; p is NULL without memory. */
 struct th_str write_key(struct request *request, struct th_str tenant, struct th_id id);

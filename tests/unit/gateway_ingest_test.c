@@ -150,7 +150,10 @@ static int close_all(void **unused)
 
 static enum ingest_admission submit(size_t i)
 {
-    return ingest_submit(ingest, &requests[i]);
+    enum ingest_admission admission = ingest_submit(ingest, &requests[i]);
+
+    ingest_kick(ingest);
+    return admission;
 }
 
 /* --- the tests
