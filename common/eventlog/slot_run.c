@@ -5,9 +5,10 @@
 #include <poll.h>
 #include <string.h>
 
-#define STOP_WAIT_US (5 * TH_US_PER_SEC)
-#define LOG_AGAIN_US (60 * TH_US_PER_SEC) /* a failure that goes on is logged once a minute */
-#define WAIT_MAX_MS  1000
+#define STOP_WAIT_US    (5 * TH_US_PER_SEC)
+#define LOG_AGAIN_US    (60 * TH_US_PER_SEC) /* a failure that goes on is logged once a minute */
+#define GATHER_EVERY_MS 1
+#define WAIT_MAX_MS     1000
 
 /* What was logged last, so that each failure is logged once. */
 struct slot_log {
@@ -60,6 +61,16 @@ static void step_and_log(struct slot *slot, struct slot_log *log, int64_t *out_n
     log_changes(slot, log);
 }
 
+/* What gathers behind a commit cannot be committed before that is done: it is looked at every now
+ * and then, not at each answer of a provider. */
+static bool is_commit_done(const struct slot *slot, int stop_fd)
+{
+    struct pollfd fds[] = {{.fd = stop_fd, .events = POLLIN},
+                           {.fd = th_log_session_fd(slot->session), .events = POLLIN}};
+
+    return fds[1].fd >= 0 && poll(fds, TH_LEN(fds), GATHER_EVERY_MS) != 0;
+}
+
 /* Only what would lead to something is waited for: while a batch is full, hints stay unheard. */
 static void wait_for_news(const struct slot *slot, int stop_fd, int64_t next_us)
 {
@@ -67,6 +78,8 @@ static void wait_for_news(const struct slot *slot, int stop_fd, int64_t next_us)
     struct pollfd fds[4] = {{.fd = stop_fd, .events = POLLIN}};
     nfds_t n = 1;
 
+    if (slot->committing && is_commit_done(slot, stop_fd))
+        return;
     if (slot->phase == SLOT_CURSORS || slot->committing)
         fds[n++] = (struct pollfd){.fd = th_log_session_fd(slot->session), .events = POLLIN};
     if (slot->phase == SLOT_RUNNING && slot_has_room(slot) &&

@@ -227,6 +227,13 @@ static enum th_code say_reported(struct turn *turn, const struct subject *subjec
     return dispatch_say_outcome(turn, subject->tenant, subject->lane, subject->ref.send, &event);
 }
 
+/* Of an accepted attempt. That the provider has it, the acceptance said. */
+static bool is_news(const struct attempt *a, enum provider_status status)
+{
+    return provider_status_rank(status) > a->rank && status != PROVIDER_SMS_QUEUED &&
+           status != PROVIDER_CALL_INITIATED && status != PROVIDER_CALL_QUEUED;
+}
+
 /* A report proves that the provider has the attempt. One that tells nothing new is dropped. */
 static enum th_code take_report(struct turn *turn, struct subject *subject,
                                 const struct provider_report *report, enum resolved_how how)
@@ -237,7 +244,7 @@ static enum th_code take_report(struct turn *turn, struct subject *subject,
         TH_TRY(settle_say_resolved(turn, a, ATTEMPT_OUTCOME_ACCEPTED, how, report->provider_id,
                                    provider_status_text(report->status)));
     subject->attempt = a = attempt_of(turn, subject->ref);
-    if (a && provider_status_rank(report->status) <= a->rank)
+    if (a && !is_news(a, report->status))
         return TH_OK;
     return say_reported(turn, subject, report);
 }

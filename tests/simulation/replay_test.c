@@ -282,6 +282,7 @@ static void test_a_snapshot_and_the_rest_are_all_from_the_start(void **unused)
         struct world *world = world_new(&options, false);
         world_begin(world);
         world_run_for(world, 1 + rng_below(&world->rng, options.faults_us));
+        memory_log_set_down(world->log, 0); /* an outage that the end fell into */
         for (int app = 0; app < SIM_APPS; app++)
             for (int slot = 0; slot < SIM_SLOTS; slot++)
                 play_slot(world, app, slot);
