@@ -134,7 +134,7 @@ static const struct twilio_error sip_errors[] = {
     {487, 487, PROVIDER_TRANSIENT_SLOW, "no_answer"},
     {500, 599, PROVIDER_TRANSIENT, "carrier_error"},
     {600, 600, PROVIDER_TRANSIENT_SLOW, "busy"},
-    {603, 603, PROVIDER_TRANSIENT_SLOW, "declined"},
+    {603, 603, PROVIDER_PERMANENT, "declined"}, /* an answer from a human: not to be asked again */
     {604, 604, PROVIDER_PERMANENT, "invalid_number"},
 };
 

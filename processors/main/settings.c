@@ -82,6 +82,9 @@ static const struct th_conf_key campaign_keys[] = {
 static const struct th_conf_key retry_keys[] = {
     DURATION("retry_backoff", "2s", "1ms", "1h", "Before the first retry; doubles each time."),
     DURATION("retry_backoff_max", "15min", "1ms", "1d", "The longest wait between tries."),
+    DURATION("retry_slow_wait", "15min", "1ms", "7d",
+             "Before a busy or unanswered number is called again; a test account waits no longer "
+             "than usual."),
     COUNT("retry_tries", "3", "1", "10", "tries", "At one provider, before the next one."),
     DURATION("retry_report_wait", "15min", "1ms", "1d",
              "How long an accepted call's report may start another attempt."),
@@ -176,6 +179,7 @@ struct retry_config settings_retry(const struct th_conf *conf)
     return (struct retry_config){
         .backoff_base_us = th_conf_duration_us(conf, "retry_backoff"),
         .backoff_cap_us = th_conf_duration_us(conf, "retry_backoff_max"),
+        .slow_wait_us = th_conf_duration_us(conf, "retry_slow_wait"),
         .tries_per_lane = (int32_t)th_conf_int(conf, "retry_tries"),
         .report_wait_us = th_conf_duration_us(conf, "retry_report_wait"),
         .room_wait_us = th_conf_duration_us(conf, "retry_room_wait"),

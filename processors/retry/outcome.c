@@ -7,18 +7,25 @@
 
 /* Doubles with each try, spread by a quarter either way so that many sends do not come back at
  * once; what the provider asked for wins if it is longer. */
-static int64_t backoff_us(const struct turn *turn, const struct send *s, int64_t retry_after_us)
+static int64_t doubled_us(const struct send *s, int64_t base_us, int64_t cap_us,
+                          int64_t retry_after_us)
 {
-    const struct retry_config *config = &turn->retry->config;
-    int64_t wait = config->backoff_base_us;
+    int64_t wait = base_us;
 
-    for (int i = 1; i < s->lane_tries && wait < config->backoff_cap_us; i++)
+    for (int i = 1; i < s->lane_tries && wait < cap_us; i++)
         wait *= 2;
-    if (wait > config->backoff_cap_us)
-        wait = config->backoff_cap_us;
+    if (wait > cap_us)
+        wait = cap_us;
     uint64_t spread = th_hash64(th_id_bytes(&s->id), (uint64_t)s->n) % 1000;
     wait = wait * 3 / 4 + wait / 2 * (int64_t)spread / 1000;
     return retry_after_us > wait ? retry_after_us : wait;
+}
+
+static int64_t backoff_us(const struct turn *turn, const struct send *s, int64_t retry_after_us)
+{
+    const struct retry_config *config = &turn->retry->config;
+
+    return doubled_us(s, config->backoff_base_us, config->backoff_cap_us, retry_after_us);
 }
 
 /* No attempt will follow. What the last one came to stands, if that is a doubt. */
@@ -69,14 +76,41 @@ static enum th_code try_again(struct turn *turn, const struct send *s, int64_t r
     return fail_over(turn, s, retry_after_us, reason, false);
 }
 
+#define SLOW_DOUBLINGS 4 /* 15 min, half an hour, an hour */
+
+/* A test account rings nobody, so nobody needs to be left in peace. */
+static int64_t slow_wait_us(const struct turn *turn, int32_t lane)
+{
+    const struct ref_lane *known = reference_lane(turn->retry->env.reference, lane);
+    bool is_test = known && known->account.mode == ACCOUNT_MODE_TEST;
+
+    return is_test ? turn->retry->config.backoff_base_us : turn->retry->config.slow_wait_us;
+}
+
+/* Busy, or nobody answered: the same provider asks once more, much later, and twice at most. To
+ * fail over would only be to ring again at once. In the end the reason says what it was. */
+static enum th_code try_later(struct turn *turn, const struct send *s, int32_t max,
+                              int64_t retry_after_us, struct th_str reason)
+{
+    int64_t base_us = slow_wait_us(turn, s->lane);
+    int64_t wait_us = doubled_us(s, base_us, SLOW_DOUBLINGS * base_us, retry_after_us);
+    bool is_too_late = s->expires_at_s && turn->in->now_us + wait_us >= expires_at_us(s);
+
+    if (s->tries >= max || s->lane_tries >= turn->retry->config.tries_per_lane || is_too_late)
+        return turn_end_str(turn, s->id, reason, false);
+    return schedule(turn, s, wait_us, s->lane, reason);
+}
+
 /* A definite failure of the attempt: what its class asks for. */
 static enum th_code reconsider(struct turn *turn, const struct send *s, enum error_class class,
                                int64_t retry_after_us, struct th_str reason)
 {
     int32_t max;
 
+    TH_TRY(plan_attempts_max(turn, s, &max));
     switch (class) {
     case ERROR_CLASS_TRANSIENT_SLOW:
+        return try_later(turn, s, max, retry_after_us, reason);
     case ERROR_CLASS_PERMANENT:
     case ERROR_CLASS_PERMANENT_SUPPRESS:
     case ERROR_CLASS_CONTENT:
@@ -87,7 +121,6 @@ static enum th_code reconsider(struct turn *turn, const struct send *s, enum err
     case ERROR_CLASS_ACCOUNT:
         break;
     }
-    TH_TRY(plan_attempts_max(turn, s, &max));
     if (s->tries >= max)
         return give_up(turn, s, "exhausted", reason);
     if (class == ERROR_CLASS_ACCOUNT)
@@ -282,11 +315,12 @@ static enum th_code unreached(struct turn *turn, const struct send *s,
 {
     const struct group *group = group_of(turn, s);
 
-    if (ev->error_class != ERROR_CLASS_TRANSIENT ||
-        (group->is_campaign &&
-         (group->state == CONTROL_STATE_CANCELLED || group->state == CONTROL_STATE_ENDED)))
+    bool may_follow =
+        ev->error_class == ERROR_CLASS_TRANSIENT || ev->error_class == ERROR_CLASS_TRANSIENT_SLOW;
+
+    if (!may_follow || control_is_over(group))
         return turn_end_str(turn, s->id, ev->reason, false);
-    return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, ev->reason);
+    return reconsider(turn, s, ev->error_class, -1, ev->reason);
 }
 
 /* Whatever a report says, it proves that the provider has the attempt. */

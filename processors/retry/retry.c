@@ -9,6 +9,7 @@ struct retry_config retry_config_default(void)
     return (struct retry_config){
         .backoff_base_us = 2000000,
         .backoff_cap_us = INT64_C(900000000),
+        .slow_wait_us = INT64_C(900000000),
         .tries_per_lane = 3,
         .report_wait_us = INT64_C(900000000),
         .room_wait_us = 1000000,

@@ -24,6 +24,8 @@
 struct retry_config {
     int64_t backoff_base_us;
     int64_t backoff_cap_us;
+    int64_t slow_wait_us;    /* before a busy or unanswered number is called again, at first; on a
+                                test account backoff_base_us */
     int32_t tries_per_lane;  /* 1 try and the retries after it */
     int64_t report_wait_us;  /* how long an accepted call's report may start another attempt */
     int64_t room_wait_us;    /* a lane is full: look again then, if nothing came back before */

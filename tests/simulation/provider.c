@@ -226,7 +226,11 @@ static void execute(struct world *world, size_t message)
     m->is_executed = true;
     m->now = m->request.is_call ? PROVIDER_CALL_RINGING : PROVIDER_SMS_SENT;
     m->last = final_status(world, m->request.is_call, execution.is_negative);
-    m->last_class = execution.is_transient ? PROVIDER_TRANSIENT : PROVIDER_PERMANENT;
+    m->last_class = PROVIDER_PERMANENT;
+    if (execution.is_transient)
+        m->last_class = m->last == PROVIDER_CALL_BUSY || m->last == PROVIDER_CALL_NO_ANSWER
+                            ? PROVIDER_TRANSIENT_SLOW
+                            : PROVIDER_TRANSIENT;
     m->number = checks_executed(world, &execution);
     remember(world->provider, message);
     plan_callbacks(world, message);

@@ -218,6 +218,7 @@ static void make_slot(struct world *world, struct runner *runner)
     campaign.ask_again_us = 50 * TH_US_PER_MS;
     retry.backoff_base_us = 200 * TH_US_PER_MS;
     retry.backoff_cap_us = 2 * TH_US_PER_SEC;
+    retry.slow_wait_us = 3 * TH_US_PER_SEC;
     retry.report_wait_us = o->report_wait_us;
     retry.room_wait_us = 200 * TH_US_PER_MS;
     retry.behind_wait_us = 50 * TH_US_PER_MS;

@@ -134,6 +134,12 @@ void desk_refer(struct desk *desk, enum topic topic, struct event *event)
 
 void desk_lane(struct desk *desk, const char *name, int32_t lane, const char *wire)
 {
+    desk_account(desk, name, lane, wire, ACCOUNT_MODE_LIVE);
+}
+
+void desk_account(struct desk *desk, const char *name, int32_t lane, const char *wire,
+                  enum account_mode mode)
+{
     static const struct th_str senders[] = {{"+911140000000", 13}};
     struct event account = {
         .type = EVENT_ACCOUNT_CONFIGURED,
@@ -143,7 +149,8 @@ void desk_lane(struct desk *desk, const char *name, int32_t lane, const char *wi
                                   .base_url = TH_STR("http://127.0.0.1:1"),
                                   .account = TH_STR("AC1"),
                                   .senders = {senders, TH_LEN(senders)},
-                                  .weight = 1},
+                                  .weight = 1,
+                                  .mode = mode},
     };
     struct event enabled = {.type = EVENT_ACCOUNT_ENABLED,
                             .as.account_enabled = {.name = th_str(name), .is_enabled = true}};

@@ -39,8 +39,12 @@ struct desk {
 void desk_open(struct desk *desk, const struct core_ops *ops, const void *config);
 void desk_close(struct desk *desk);
 
-/* An account of the tenant, enabled; "main" is lane 1. It speaks wire. */
+/* A live account of the tenant, enabled. It speaks wire. */
 void desk_lane(struct desk *desk, const char *name, int32_t lane, const char *wire);
+
+/* The same in another mode, or again: the newest counts. */
+void desk_account(struct desk *desk, const char *name, int32_t lane, const char *wire,
+                  enum account_mode mode);
 
 /* A reference record; the core is told what changed. */
 void desk_refer(struct desk *desk, enum topic topic, struct event *event);

@@ -20,7 +20,7 @@ static struct th_id send_id(int number)
 }
 
 /* A send from the API, which is planned at once if anything can take it. */
-static void request(struct desk *desk, int number, enum channel channel)
+static void request_until(struct desk *desk, int number, enum channel channel, int64_t expires_us)
 {
     struct event event = {
         .type = EVENT_SEND_REQUESTED,
@@ -31,10 +31,16 @@ static void request(struct desk *desk, int number, enum channel channel)
                                                              .text = {.as.string = TH_STR("hello")},
                                                              .category = CATEGORY_TRANSACTIONAL,
                                                              .attempts_max = 4}},
-                              .send_at_us = desk->now_us},
+                              .send_at_us = desk->now_us,
+                              .expires_at_us = expires_us},
     };
 
     desk_event(desk, TOPIC_SEND_REQUESTS, &event);
+}
+
+static void request(struct desk *desk, int number, enum channel channel)
+{
+    request_until(desk, number, channel, 0);
 }
 
 static int set_up(void **state)
@@ -177,11 +183,122 @@ static void test_an_opt_out_is_written_once(void **state)
     assert_non_null(desk_heard(desk, EVENT_OPTED_OUT, 0));
 }
 
+/* --- what a failure asks for: the policy, row by row -------------------------------------------
+ */
+
+#define MINUTES INT64_C(60000000)
+
+enum follows { ENDS, RETRIES_HERE, FAILS_OVER };
+
+/* main (lane 1) has the greater share, so it comes first and spare (lane 2) is the other. */
+static void test_what_a_failure_asks_for(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum channel channel;
+        enum error_class class;
+        bool is_report; /* the provider took it, and tells later that nobody was reached */
+        int failures;   /* of that kind, in a row */
+        enum follows follows;
+        int64_t from_us; /* the next attempt is due between these, after the last failure */
+        int64_t to_us;
+        const char *ends; /* as */
+    } cases[] = {
+        {"transient: the same provider, soon", CHANNEL_SMS, ERROR_CLASS_TRANSIENT, false, 1,
+         RETRIES_HERE, SECOND, 3 * SECOND, NULL},
+        {"transient, three times: the next provider", CHANNEL_SMS, ERROR_CLASS_TRANSIENT, false, 3,
+         FAILS_OVER, 0, 0, NULL},
+        {"four times: exhausted", CHANNEL_SMS, ERROR_CLASS_TRANSIENT, false, 4, ENDS, 0, 0,
+         "exhausted"},
+        {"the account's fault: the next provider, at once", CHANNEL_SMS, ERROR_CLASS_ACCOUNT, false,
+         1, FAILS_OVER, 0, 0, NULL},
+        {"permanent: the end", CHANNEL_SMS, ERROR_CLASS_PERMANENT, false, 1, ENDS, 0, 0,
+         "the_reason"},
+        {"content: the end", CHANNEL_SMS, ERROR_CLASS_CONTENT, false, 1, ENDS, 0, 0, "the_reason"},
+        {"our mistake: the end", CHANNEL_SMS, ERROR_CLASS_BUG, false, 1, ENDS, 0, 0, "the_reason"},
+        {"a call that was taken and failed on the way: the same provider, soon", CHANNEL_CALL,
+         ERROR_CLASS_TRANSIENT, true, 1, RETRIES_HERE, SECOND, 3 * SECOND, NULL},
+        {"busy: the same provider, a quarter of an hour later", CHANNEL_CALL,
+         ERROR_CLASS_TRANSIENT_SLOW, true, 1, RETRIES_HERE, 11 * MINUTES, 19 * MINUTES, NULL},
+        {"busy again: the same provider, half an hour later", CHANNEL_CALL,
+         ERROR_CLASS_TRANSIENT_SLOW, true, 2, RETRIES_HERE, 22 * MINUTES, 38 * MINUTES, NULL},
+        {"busy three times: the end, and no other provider", CHANNEL_CALL,
+         ERROR_CLASS_TRANSIENT_SLOW, true, 3, ENDS, 0, 0, "the_reason"},
+        {"refused for now: the same provider, much later", CHANNEL_SMS, ERROR_CLASS_TRANSIENT_SLOW,
+         false, 1, RETRIES_HERE, 11 * MINUTES, 19 * MINUTES, NULL},
+        {"declined: an answer from a human", CHANNEL_CALL, ERROR_CLASS_PERMANENT, true, 1, ENDS, 0,
+         0, "the_reason"},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        int32_t lane = 0;
+
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        request(desk, 1, cases[i].channel);
+        for (int32_t n = 1; n <= cases[i].failures; n++) {
+            const struct event *planned = desk_heard(desk, EVENT_SEND_PLANNED, 0);
+            assert_non_null(planned);
+            lane = planned->as.send_planned.lane;
+            if (cases[i].is_report)
+                tell_report(desk, 1, n, cases[i].channel, cases[i].class, TH_STR(""));
+            else
+                tell_result(desk, 1, n, ATTEMPT_OUTCOME_REJECTED, cases[i].class, TH_STR(""));
+            for (int k = 0;
+                 n < cases[i].failures && k < 4 && !desk_heard(desk, EVENT_SEND_PLANNED, 0); k++)
+                desk_wait(desk, desk->ops->next_due_us(desk->core) - desk->now_us);
+        }
+        const struct event *ended = desk_heard(desk, EVENT_SEND_ENDED, 0);
+        const struct event *next = desk_heard(desk, EVENT_RETRY_SCHEDULED, 0);
+        assert_int_equal(ended != NULL, cases[i].follows == ENDS);
+        assert_int_equal(next != NULL, cases[i].follows != ENDS);
+        if (ended)
+            assert_str_equal(ended->as.send_ended.reason, th_str(cases[i].ends));
+        if (next) {
+            int64_t wait_us = next->as.retry_scheduled.due_at_us - desk->now_us;
+            assert_int_equal(next->as.retry_scheduled.next_lane == lane,
+                             cases[i].follows == RETRIES_HERE);
+            assert_in_range(wait_us, cases[i].from_us, cases[i].to_us);
+        }
+        tear_down(&state);
+    }
+}
+
+static void test_a_test_account_is_asked_again_at_once(void **state)
+{
+    struct desk *desk = *state;
+
+    desk_account(desk, "main", 1, "sim", ACCOUNT_MODE_TEST);
+    desk_account(desk, "spare", 2, "sim", ACCOUNT_MODE_TEST);
+    request(desk, 1, CHANNEL_CALL);
+    tell_report(desk, 1, 1, CHANNEL_CALL, ERROR_CLASS_TRANSIENT_SLOW, TH_STR(""));
+    int64_t due_us = desk_heard(desk, EVENT_RETRY_SCHEDULED, 0)->as.retry_scheduled.due_at_us;
+    assert_in_range(due_us - desk->now_us, SECOND, 3 * SECOND);
+}
+
+static void test_a_busy_send_that_expires_meanwhile_ends_as_busy(void **state)
+{
+    struct desk *desk = *state;
+
+    request_until(desk, 1, CHANNEL_CALL, desk->now_us + 10 * MINUTES);
+    tell_report(desk, 1, 1, CHANNEL_CALL, ERROR_CLASS_TRANSIENT_SLOW, TH_STR(""));
+    assert_str_equal(desk_heard(desk, EVENT_SEND_ENDED, 0)->as.send_ended.reason,
+                     TH_STR("the_reason"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_number_that_must_not_be_contacted_again_is_opted_out),
         cmocka_unit_test_setup_teardown(test_an_opt_out_is_written_once, set_up, tear_down),
+        cmocka_unit_test(test_what_a_failure_asks_for),
+        cmocka_unit_test_setup_teardown(test_a_test_account_is_asked_again_at_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_busy_send_that_expires_meanwhile_ends_as_busy,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ static void test_presets(void **state)
     assert_int_equal(campaign.ask_again_us, wanted_campaign.ask_again_us);
     assert_int_equal(retry.backoff_base_us, wanted_retry.backoff_base_us);
     assert_int_equal(retry.backoff_cap_us, wanted_retry.backoff_cap_us);
+    assert_int_equal(retry.slow_wait_us, wanted_retry.slow_wait_us);
     assert_int_equal(retry.tries_per_lane, wanted_retry.tries_per_lane);
     assert_int_equal(retry.report_wait_us, wanted_retry.report_wait_us);
     assert_int_equal(retry.room_wait_us, wanted_retry.room_wait_us);
