@@ -21,31 +21,65 @@ bool control_is_over(const struct group *group)
            (group->state == CONTROL_STATE_CANCELLED || group->state == CONTROL_STATE_ENDED);
 }
 
-/* The next send that the control moves; false: the lists are as they should be. */
-static bool next_of_walk(const struct turn *turn, const struct group *group, struct th_id *out)
+/* link: 1 + place. */
+static const struct send *linked(const struct turn *turn, uint32_t link)
 {
-    uint32_t first = 0;
+    return table_at(turn->retry->sends, link - 1);
+}
 
+/* The first that some lane would take. Those of a campaign go by one table; those from the API may
+ * name accounts of their own. */
+static enum th_code next_laneless(struct turn *turn, const struct group *group, uint32_t *out)
+{
+    bool has_lane = false;
+
+    *out = 0;
+    for (uint32_t at = group->laneless_first; at && !has_lane; at = linked(turn, at)->next) {
+        TH_TRY(plan_has_lane(turn, linked(turn, at), &has_lane));
+        if (has_lane)
+            *out = at;
+        if (group->is_campaign)
+            break;
+    }
+    return TH_OK;
+}
+
+/* The next send that the control moves, or a lane that opened; 0: the lists are as they should be.
+ */
+static enum th_code next_of_walk(struct turn *turn, const struct group *group, uint32_t *out)
+{
+    *out = 0;
+    if (control_is_over(group)) {
+        *out = group->idle_first ? group->idle_first : group->parked_first;
+        *out = *out ? *out : group->laneless_first;
+        return TH_OK;
+    }
+    if (!control_is_running(turn, group))
+        return TH_OK;
+    *out = group->parked_first;
+    return *out ? TH_OK : next_laneless(turn, group, out);
+}
+
+static enum th_code move_on(struct turn *turn, const struct group *group, const struct send *s)
+{
     if (control_is_over(group))
-        first = group->idle_first ? group->idle_first : group->parked_first;
-    else if (control_is_running(turn, group))
-        first = group->parked_first;
-    if (first)
-        *out = ((const struct send *)table_at(turn->retry->sends, first - 1))->id;
-    return first != 0;
+        return turn_end(turn, s->id, "cancelled", false);
+    return turn_ask(turn, s->id, s->stand == SEND_LANELESS ? "lane_open" : "resumed");
 }
 
 enum th_code control_walk(struct turn *turn, struct th_id id)
 {
     const struct group *group;
-    struct th_id send;
+    uint32_t next;
 
     for (int i = 0; i < WALK_SENDS; i++) {
         group = table_get(turn->retry->groups, id);
-        if (!group || !next_of_walk(turn, group, &send))
+        if (!group)
             return TH_OK;
-        TH_TRY(control_is_over(group) ? turn_end(turn, send, "cancelled", false)
-                                      : turn_ask(turn, send, "resumed"));
+        TH_TRY(next_of_walk(turn, group, &next));
+        if (!next)
+            return TH_OK;
+        TH_TRY(move_on(turn, group, linked(turn, next)));
     }
     return timers_add(&turn->retry->walks, turn->in->now_us, id);
 }
@@ -110,6 +144,17 @@ static enum th_code tenant_changed(struct turn *turn, struct th_str tenant)
     return TH_OK;
 }
 
+/* Whoever waits for a lane may have one now. */
+static enum th_code lane_changed(struct turn *turn)
+{
+    const struct group *group;
+
+    for (size_t at = 0; (group = table_next(turn->retry->groups, &at));)
+        if (group->laneless_first)
+            TH_TRY(timers_add(&turn->retry->walks, turn->in->now_us, group->id));
+    return TH_OK;
+}
+
 enum th_code control_changed(struct turn *turn, const struct reference_change *change)
 {
     switch (change->kind) {
@@ -118,6 +163,7 @@ enum th_code control_changed(struct turn *turn, const struct reference_change *c
     case REFERENCE_TENANT:
         return tenant_changed(turn, change->tenant);
     case REFERENCE_LANE:
+        TH_TRY(lane_changed(turn));
         return plan_queued(turn);
     }
     return TH_OK;

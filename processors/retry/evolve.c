@@ -48,6 +48,8 @@ static uint32_t *list_of(struct group *group, enum send_stand stand)
         return &group->idle_first;
     case SEND_PARKED:
         return &group->parked_first;
+    case SEND_LANELESS:
+        return &group->laneless_first;
     case SEND_PLANNED:
     case SEND_ACCEPTED:
     case SEND_UNKNOWN:
@@ -352,6 +354,8 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
         return move(retry, s, SEND_ASKED, INT64_MAX);
     case SEND_STANDING_PARKED:
         uncount(s);
+        if (th_str_eq(ev->reason, LANELESS_REASON))
+            return move(retry, s, SEND_LANELESS, due);
         return move(retry, s, SEND_PARKED, INT64_MAX);
     case SEND_STANDING_WAITING:
         uncount(s);

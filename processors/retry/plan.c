@@ -134,6 +134,16 @@ enum th_code plan_other_lane(struct turn *turn, const struct send *s, int32_t *o
     return TH_OK;
 }
 
+enum th_code plan_has_lane(struct turn *turn, const struct send *s, bool *out)
+{
+    struct terms terms;
+    bool is_known;
+
+    TH_TRY(find_terms(turn, s, &terms, &is_known));
+    *out = is_known && route_first(table_of(turn, s, &terms), 0) != 0;
+    return TH_OK;
+}
+
 struct choice {
     int32_t lane; /* 0: none is open */
     int32_t table_entry;
@@ -356,7 +366,7 @@ static enum th_code check(struct turn *turn, const struct send *s, struct terms 
     *choice = choose(turn, s, terms);
     const struct ref_lane *lane = reference_lane(turn->retry->env.reference, choice->lane);
     if (!lane)
-        return turn_wait(turn, s->id, now + turn->retry->config.backoff_base_us, "no_lane");
+        return turn_park_laneless(turn, s->id);
     *out_may_go = has_room(turn, lane);
     return *out_may_go ? TH_OK : queue_up(turn, s->id);
 }

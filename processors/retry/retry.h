@@ -8,6 +8,7 @@
  *      ^                 |  |----> unknown --resolved--> accepted, ended, or as below
  *      |                 '-> waiting (back-off, window) --due--> asked --release--> released
  *      |                 '-> parked (pause, stop) --resume--> asked
+ *      |                 '-> laneless (no lane is open) --lane opens--> asked
  *      '------------------------------------------------------'
  *
  * A send of a campaign needs a release for every attempt; one from the API plans when it is due. A
@@ -53,9 +54,10 @@ enum send_stand {
     SEND_WAITING,
     SEND_ASKED,
     SEND_PARKED,
+    SEND_LANELESS, /* until a lane can take it */
 };
 
-#define SEND_STANDS (SEND_PARKED + 1)
+#define SEND_STANDS (SEND_LANELESS + 1)
 
 /* Where a send stands, for tests and simulation. False: not a live send of this slot. */
 bool retry_look(const void *core, struct th_id send, enum send_stand *out_stand, int32_t *out_n);

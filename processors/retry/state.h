@@ -52,6 +52,9 @@ static_assert(sizeof(struct send) <= 72, "a million sends and their timers are s
  * where nobody can tell whether anybody was called. */
 #define DOUBT_REASON TH_STR("in_doubt")
 
+/* The reason of SendNoted parked that waits for a lane instead of a resume; it stays for ever. */
+#define LANELESS_REASON TH_STR("no_lane")
+
 /* A campaign, or the API sends of a tenant. */
 struct group {
     struct th_id id;
@@ -63,6 +66,7 @@ struct group {
     int64_t live;
     uint32_t idle_first;   /* released, asked, waiting: 1 + place of the first; 0: none */
     uint32_t parked_first; /* parked */
+    uint32_t laneless_first;
 };
 
 /* Volatile: what a batch moved, told to campaign when it is committed. */

@@ -282,6 +282,14 @@ enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason)
     return note(turn, id, SEND_STANDING_PARKED, 0, reason);
 }
 
+enum th_code turn_park_laneless(struct turn *turn, struct th_id id)
+{
+    if (is_over(turn, id))
+        return turn_end(turn, id, "cancelled", false);
+    return note(turn, id, SEND_STANDING_PARKED, expires_at_us(send_of(turn, id)),
+                LANELESS_REASON.p);
+}
+
 enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason)
 {
     bool is_campaign = !send_of(turn, id)->is_api;

@@ -44,6 +44,9 @@ enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason);
 
 enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason);
 
+/* Until a lane opens, or the send expires. */
+enum th_code turn_park_laneless(struct turn *turn, struct th_id id);
+
 /* Not now, but at due_us; the attempt before, if any, does not count. */
 enum th_code turn_wait(struct turn *turn, struct th_id id, int64_t due_us, const char *reason);
 
@@ -61,6 +64,9 @@ enum th_code plan_queued(struct turn *turn);
 
 /* Most attempts of a send, over all lanes. */
 enum th_code plan_attempts_max(struct turn *turn, const struct send *s, int32_t *out);
+
+/* Would any lane take it now? */
+enum th_code plan_has_lane(struct turn *turn, const struct send *s, bool *out);
 
 /* An open lane that the send has not tried; 0: none. */
 enum th_code plan_other_lane(struct turn *turn, const struct send *s, int32_t *out);

@@ -289,6 +289,122 @@ static void test_a_busy_send_that_expires_meanwhile_ends_as_busy(void **state)
                      TH_STR("the_reason"));
 }
 
+/* --- no lane -----------------------------------------------------------------------------------
+ */
+
+static void set_circuit(struct desk *desk, int32_t lane, enum circuit circuit)
+{
+    struct event event = {
+        .type = EVENT_LANE_HEALTH_CHANGED,
+        .as.lane_health_changed = {.lane = lane, .circuit = circuit, .health_permille = 1000}};
+
+    desk_refer(desk, TOPIC_LANE_HEALTH, &event);
+}
+
+/* What waits for a lane costs nothing until one opens: no release, no event. */
+static void test_a_send_without_a_lane_waits_for_one(void **state)
+{
+    struct desk *desk = *state;
+    enum send_stand stand;
+    int32_t n;
+
+    set_circuit(desk, 1, CIRCUIT_OPEN);
+    set_circuit(desk, 2, CIRCUIT_OPEN);
+    request_until(desk, 1, CHANNEL_SMS, desk->now_us + 60 * MINUTES);
+    request(desk, 2, CHANNEL_SMS);
+    assert_true(retry_look(desk->core, send_id(2), &stand, &n));
+    assert_int_equal(stand, SEND_LANELESS);
+    print_message("  nothing happens for half an hour\n");
+    for (int i = 0; i < 30; i++) {
+        desk_wait(desk, MINUTES);
+        assert_int_equal(desk->said_n, 0);
+    }
+    print_message("  a restart changes nothing\n");
+    desk_reopen(desk, &config);
+    desk_wait(desk, MINUTES);
+    assert_int_equal(desk->said_n, 0);
+    print_message("  one that expires meanwhile ends\n");
+    desk_wait(desk, 30 * MINUTES);
+    assert_str_equal(desk_heard(desk, EVENT_SEND_ENDED, 0)->as.send_ended.reason,
+                     TH_STR("expired"));
+    print_message("  a lane opens: the other goes\n");
+    set_circuit(desk, 2, CIRCUIT_CLOSED);
+    for (int i = 0; i < 4 && !desk_heard(desk, EVENT_SEND_PLANNED, 0); i++)
+        desk_wait(desk, SECOND);
+    assert_non_null(desk_heard(desk, EVENT_SEND_PLANNED, 0));
+    assert_int_equal(desk_heard(desk, EVENT_SEND_PLANNED, 0)->as.send_planned.lane, 2);
+}
+
+static void answer_recipient(const struct effect *asked, struct th_arena *arena, struct answer *out)
+{
+    static const struct audience_row row = {.phone = {.as.string = {"+919800000001", 13}}};
+
+    (void)arena;
+    assert_int_equal(asked->type, EFFECT_READ_RECIPIENT);
+    *out =
+        (struct answer){.type = ANSWER_RECIPIENT_READ,
+                        .as.recipient_read = {.send = asked->as.read_recipient.send, .row = row}};
+}
+
+static void define(struct desk *desk)
+{
+    static const struct text_section texts[] = {{.text = {.as.string = {"hello", 5}}}};
+    struct event event = {.type = EVENT_CAMPAIGN_DEFINED,
+                          .as.campaign_defined = {.campaign = send_id(99),
+                                                  .run = 1,
+                                                  .spec = {.channel = CHANNEL_SMS,
+                                                           .texts = {texts, 1},
+                                                           .window_to_min = 1440,
+                                                           .attempts_max = 4}}};
+
+    desk_refer(desk, TOPIC_CAMPAIGN_CONTROL, &event);
+}
+
+static void control(struct desk *desk, int64_t version, enum control_state to)
+{
+    struct event event = {
+        .type = EVENT_CAMPAIGN_CONTROLLED,
+        .as.campaign_controlled = {.campaign = send_id(99), .version = version, .state = to}};
+
+    desk_refer(desk, TOPIC_CAMPAIGN_CONTROL, &event);
+}
+
+static void test_a_campaign_without_a_lane_asks_for_one_release_and_ends_with_it(void **state)
+{
+    struct desk *desk = *state;
+    struct event event = {
+        .type = EVENT_SEND_REQUESTED,
+        .as.send_requested = {.send = send_id(1),
+                              .channel = CHANNEL_SMS,
+                              .origin = {.is = CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN,
+                                         .as.campaign_origin = {.campaign = send_id(99), .run = 1}},
+                              .send_at_us = desk->now_us},
+    };
+
+    desk->answer = answer_recipient;
+    define(desk);
+    control(desk, 1, CONTROL_STATE_RUNNING);
+    set_circuit(desk, 1, CIRCUIT_OPEN);
+    set_circuit(desk, 2, CIRCUIT_OPEN);
+    desk_event(desk, TOPIC_SEND_REQUESTS, &event);
+    print_message("  its release is used up, and no other is asked for while nothing is open\n");
+    assert_int_equal(desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved.settled, 1);
+    desk_wait(desk, 10 * MINUTES);
+    assert_null(desk_heard(desk, EVENT_RELEASE_WANTED, 0));
+    print_message("  a lane opens: one release is asked for\n");
+    set_circuit(desk, 1, CIRCUIT_CLOSED);
+    desk_wait(desk, SECOND);
+    assert_int_equal(desk_heard(desk, EVENT_RELEASE_WANTED, 0)->as.release_wanted.sends.n, 1);
+    print_message("  another waits; the campaign is cancelled: it ends\n");
+    set_circuit(desk, 1, CIRCUIT_OPEN);
+    event.as.send_requested.send = send_id(2);
+    event.as.send_requested.send_at_us = desk->now_us;
+    desk_event(desk, TOPIC_SEND_REQUESTS, &event);
+    control(desk, 2, CONTROL_STATE_CANCELLED);
+    desk_wait(desk, SECOND);
+    assert_int_equal(retry_live(desk->core), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +415,11 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_busy_send_that_expires_meanwhile_ends_as_busy,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_send_without_a_lane_waits_for_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_campaign_without_a_lane_asks_for_one_release_and_ends_with_it, set_up,
+            tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
