@@ -1,6 +1,8 @@
 #include "processors/dispatch/turn.h"
 
-#define SEARCHES_MAX 3 /* so many; where the provider's "no" is believed, so many make one */
+#define SEARCHES_MAX  3 /* by number and time */
+#define QUESTIONS_MIN 3 /* of every session, whatever the time */
+#define ABSENT_PROVES 3 /* where the provider's "no" is believed: so many in a row */
 
 /* A lane that nobody knows any more can only be waited for. */
 static struct provider_caps caps_of(const struct turn *turn, const struct attempt *a)
@@ -38,44 +40,59 @@ static bool may_search(const struct turn *turn, const struct attempt *a,
 /* Volatile: begun anew after a restart, while the end stays where it is. */
 static enum th_code ask_at(struct turn *turn, const struct attempt *a, int64_t at_us)
 {
-    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
     struct attempt *edited;
     void *entry;
 
     TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
     edited = entry;
-    edited->due_at_us = at_us < gives_up_us ? at_us : gives_up_us;
+    edited->due_at_us = at_us;
     return timers_add(&turn->d->timers, edited->due_at_us, edited->id);
 }
 
-/* Whatever was on its way has arrived by then, or never will. Counted from now, since when it left
- * was told by a clock that need not be ours. */
-static int64_t quarantine_us(const struct turn *turn, const struct provider_caps *caps)
+static int64_t sooner(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
+/* Whatever was on its way has arrived by then, or never will. A callback that nobody was there to
+ * take comes again. */
+static int64_t quarantine_us(const struct turn *turn, const struct attempt *a,
+                             const struct provider_caps *caps)
 {
     const struct dispatch_config *config = &turn->d->config;
     int64_t least_us =
         ((int64_t)config->send_window_ms + config->call_timeout_ms + caps->settle_ms) * 1000;
 
+    if (caps->reconciliation == PROVIDER_CALLBACK)
+        return sooner(config->search_wait_us, dispatch_gives_up_us(turn->d, a) - a->started_us);
     return config->search_wait_us > least_us ? config->search_wait_us : least_us;
 }
 
+/* Counted from now, since when it left was told by a clock that need not be ours; and even if its
+ * time is over by now, because nobody was there for long, it is asked for first. */
 enum th_code resolve_soon(struct turn *turn, struct attempt_ref ref)
 {
     const struct attempt *a = attempt_of(turn, ref);
+    void *entry;
 
     if (!a || a->stand != ATTEMPT_UNKNOWN)
         return TH_OK;
     struct provider_caps caps = caps_of(turn, a);
-    if (caps.reconciliation == PROVIDER_CALLBACK)
-        return TH_OK; /* its timer runs already, and a "no" is never believed */
-    return ask_at(turn, a, turn->in->now_us + quarantine_us(turn, &caps));
+    if (caps.reconciliation == PROVIDER_CALLBACK &&
+        turn->in->now_us < dispatch_gives_up_us(turn->d, a))
+        return TH_OK; /* its timer runs already, and no "no" is believed */
+    TH_TRY(table_edit(turn->d->attempts, a->id, &entry));
+    ((struct attempt *)entry)->lookups = ((struct attempt *)entry)->absent = 0;
+    return ask_at(turn, entry, turn->in->now_us + quarantine_us(turn, a, &caps));
 }
 
 static enum th_code ask_again(struct turn *turn, const struct attempt *a)
 {
     int64_t wait_us = turn->d->config.search_wait_us;
+    int64_t next_us = turn->in->now_us + (a->lookups == 1 ? wait_us / 2 : wait_us * 3 / 2);
+    int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
 
-    return ask_at(turn, a, turn->in->now_us + (a->lookups == 1 ? wait_us / 2 : wait_us * 3 / 2));
+    return ask_at(turn, a, gives_up_us > turn->in->now_us ? sooner(next_us, gives_up_us) : next_us);
 }
 
 /* --- asking
@@ -127,41 +144,46 @@ enum th_code resolve_due(struct turn *turn, const struct attempt *a)
 {
     struct provider_caps caps = caps_of(turn, a);
     int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
+    bool is_over = turn->in->now_us >= gives_up_us;
 
     if (caps.reconciliation == PROVIDER_NONE)
         return give_up(turn, a, "nobody can tell");
-    if (turn->in->now_us >= gives_up_us)
-        return give_up(turn, a, "no callback within its window");
-    if (may_repeat(turn, a, &caps))
-        return repeat(turn, a);
-    if (may_search(turn, a, &caps))
-        return search(turn, a);
-    return ask_at(turn, a, gives_up_us);
+    if (!is_over || a->lookups < QUESTIONS_MIN) {
+        if (may_repeat(turn, a, &caps))
+            return repeat(turn, a);
+        if (may_search(turn, a, &caps))
+            return search(turn, a);
+    }
+    return is_over ? give_up(turn, a, "no callback within its window")
+                   : ask_at(turn, a, gives_up_us);
 }
 
 /* --- answers
  * ---------------------------------------------------------------------------------------------- */
 
-static enum th_code count_asked(struct turn *turn, struct attempt_ref ref)
+static enum th_code count_asked(struct turn *turn, struct attempt_ref ref, bool is_absent)
 {
+    struct attempt *edited;
     void *entry;
 
     TH_TRY(table_edit(turn->d->attempts, attempt_id(ref), &entry));
-    if (((struct attempt *)entry)->lookups < UINT8_MAX)
-        ((struct attempt *)entry)->lookups++;
-    return ask_again(turn, entry);
+    edited = entry;
+    edited->absent = is_absent ? (uint8_t)(edited->absent + 1) : 0;
+    if (edited->lookups < UINT8_MAX)
+        edited->lookups++;
+    return ask_again(turn, edited);
 }
 
 /* Asked for by our name of it: what is found is it, and what is not found was not executed. */
 static enum th_code take_word(struct turn *turn, const struct attempt *a,
                               const struct provider_lookup *lookup)
 {
+    bool is_absent = lookup->result == PROVIDER_ABSENT && !a->is_taken;
+
     if (lookup->result == PROVIDER_FOUND && lookup->n_reports > 0)
         return settle_found(turn, a, &lookup->reports[0]);
-    if (lookup->result != PROVIDER_ABSENT)
-        return ask_again(turn, a);
-    if (a->lookups + 1 < SEARCHES_MAX || a->is_taken)
-        return count_asked(turn, a->ref);
+    if (!is_absent || a->absent + 1 < ABSENT_PROVES)
+        return count_asked(turn, a->ref, is_absent);
     return settle_say_resolved(turn, a, ATTEMPT_OUTCOME_NOT_EXECUTED, RESOLVED_HOW_LOOKUP,
                                TH_STR(""), "the provider does not know it");
 }
@@ -173,7 +195,7 @@ static enum th_code take_hint(struct turn *turn, const struct attempt *a,
 {
     if (lookup->result != PROVIDER_FOUND || lookup->n_reports != 1 ||
         !dispatch_is_alone(turn->d, a))
-        return count_asked(turn, a->ref);
+        return count_asked(turn, a->ref, false);
     return settle_found(turn, a, &lookup->reports[0]);
 }
 
@@ -199,5 +221,5 @@ enum th_code resolve_repeat(struct turn *turn, const struct answer *answer)
         return settle_say_resolved(turn, a, ATTEMPT_OUTCOME_ACCEPTED,
                                    RESOLVED_HOW_IDEMPOTENT_REPLAY, outcome->provider_id,
                                    "the same request, made again, was answered");
-    return count_asked(turn, a->ref);
+    return count_asked(turn, a->ref, false);
 }

@@ -23,7 +23,8 @@ struct attempt {
     uint64_t session;  /* that started it */
     int32_t lane;
     int32_t rank;    /* of the best report so far */
-    uint8_t lookups; /* made since the last report, or searches since it is unknown */
+    uint8_t lookups; /* made since the last report, or questions since it is unknown */
+    uint8_t absent;  /* how many of these in a row were told that there is none */
     uint8_t stand;   /* enum attempt_stand */
     uint8_t channel; /* enum channel */
     bool has_campaign;

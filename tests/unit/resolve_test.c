@@ -38,18 +38,25 @@ static const struct provider_ops *const wires[] = {&wire_key, &wire_look, &wire_
 static struct dispatch_config config;
 static const struct attempt_ref attempt = {{.b = {1}}, 1};
 
-static int set_up(void **state)
+static void open_with(struct desk *desk, int64_t callback_window_us)
 {
-    struct desk *desk = malloc(sizeof *desk);
-
     config = dispatch_config_default();
     config.wires = wires;
-    assert_non_null(desk);
+    if (callback_window_us)
+        config.callback_window_sms_us = callback_window_us;
     desk_open(desk, &dispatch_core, &config);
     desk_lane(desk, "key", LANE_KEY, "key");
     desk_lane(desk, "look", LANE_LOOK, "look");
     desk_lane(desk, "none", LANE_NONE, "none");
     desk_lane(desk, "slow", LANE_SLOW, "slow");
+}
+
+static int set_up(void **state)
+{
+    struct desk *desk = malloc(sizeof *desk);
+
+    assert_non_null(desk);
+    open_with(desk, 0);
     *state = desk;
     return 0;
 }
@@ -278,6 +285,30 @@ static void test_who_took_over_asks_after_a_quarantine_of_its_own(void **state)
     assert_str_equal(asks_after(desk, 60, EFFECT_REPEAT)->as.call.text, WORDS);
 }
 
+static void test_an_outage_longer_than_the_window_still_asks(void **state)
+{
+    static const struct {
+        const char *says;
+        int32_t lane;
+        enum effect_type type;
+    } cases[] = {
+        {"asked for by name", LANE_LOOK, EFFECT_LOOKUP},
+        {"made again", LANE_KEY, EFFECT_REPEAT},
+    };
+    struct desk *desk = *state;
+
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        desk_close(desk);
+        open_with(desk, 100 * SECOND);
+        lose(desk, cases[i].lane);
+        desk->now_us += 1000 * SECOND;
+        desk_reopen(desk, &config);
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+        (void)asks_after(desk, 60, cases[i].type);
+    }
+}
+
 static void test_where_nobody_can_tell_it_is_in_doubt_soon(void **state)
 {
     struct desk *desk = *state;
@@ -301,6 +332,7 @@ int main(void)
         DESK_TEST(test_only_acceptance_of_a_repeat_proves_anything),
         DESK_TEST(test_a_repeat_ends_before_the_key_does),
         DESK_TEST(test_who_took_over_asks_after_a_quarantine_of_its_own),
+        DESK_TEST(test_an_outage_longer_than_the_window_still_asks),
         DESK_TEST(test_where_nobody_can_tell_it_is_in_doubt_soon),
     };
 #undef DESK_TEST
