@@ -49,8 +49,8 @@
 #define PATH_SIZE          4352
 
 #ifdef TELEHUB_FAULTS
-static const struct provider_ops *const wires[] = {&twilio_ops, &fault_wire_key, &fault_wire_look,
-                                                   &fault_wire_mute, NULL};
+static const struct provider_ops *const wires[] = {
+    &twilio_ops, &fault_wire_back, &fault_wire_key, &fault_wire_look, &fault_wire_mute, NULL};
 #else
 static const struct provider_ops *const wires[] = {&twilio_ops, NULL};
 #endif

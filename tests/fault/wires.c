@@ -69,6 +69,17 @@ static enum th_code search_look(const struct provider_account *account,
     .lookup_build = twilio_lookup_build, .lookup_parse = twilio_lookup_parse,                      \
     .check_build = twilio_check_build, .check_parse = twilio_check_parse
 
+const struct provider_ops fault_wire_back = {
+    .name = "test-back",
+    .caps = {.channels = PROVIDER_SMS,
+             .max_batch = 1,
+             .reconciliation = PROVIDER_CALLBACK,
+             .settle_ms = SETTLE_MS,
+             .has_signed_callbacks = true},
+    .build = twilio_build,
+    LIKE_TWILIO,
+};
+
 const struct provider_ops fault_wire_key = {
     .name = "test-key",
     .caps = {.channels = PROVIDER_SMS,
