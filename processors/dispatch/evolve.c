@@ -304,5 +304,8 @@ enum th_code dispatch_restore(struct dispatch *d, const struct attempt *saved,
     TH_TRY(restore_blob(d, texts->provider_id, &a->provider_id));
     TH_TRY(restore_blob(d, texts->party, &a->party));
     TH_TRY(restore_blob(d, texts->words, &a->words));
-    return set_due(d, a, a->due_at_us);
+    /* A question that was under way died with the process that asked it: it is due at once. */
+    return set_due(d, a,
+                   a->due_at_us == INT64_MAX && a->stand != ATTEMPT_STARTED ? a->started_us
+                                                                            : a->due_at_us);
 }

@@ -251,6 +251,21 @@ static void test_a_restart_searches_anew_and_remembers_who_else_was_called(void 
     assert_non_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
 }
 
+static void test_who_dies_while_it_asks_is_followed_by_one_who_asks_again(void **state)
+{
+    struct desk *desk = *state;
+
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    end_call(desk, 1, PROVIDER_UNKNOWN, "");
+    desk_wait(desk, 60 * SECOND);
+    assert_true(is_search(desk, 1));
+    desk_reopen(desk, &config);
+    desk_wait(desk, SECOND);
+    assert_true(is_search(desk, 1));
+    tell_search(desk, 1, PROVIDER_FOUND, 1);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+}
+
 static void test_a_callback_that_came_first_is_believed(void **state)
 {
     struct desk *desk = *state;
@@ -318,6 +333,8 @@ int main(void)
             test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_a_restart_searches_anew_and_remembers_who_else_was_called, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_who_dies_while_it_asks_is_followed_by_one_who_asks_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_callback_that_came_first_is_believed, set_up,
                                         tear_down),
     };
