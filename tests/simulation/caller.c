@@ -1,5 +1,8 @@
 #include "tests/simulation/caller.h"
 
+#include "tests/simulation/checks.h"
+#include "tests/simulation/coverage.h"
+
 #include "tests/simulation/journal.h"
 #include "tests/simulation/people.h"
 #include "tests/simulation/provider.h"
@@ -14,6 +17,7 @@
 struct transfer {
     struct caller *caller; /* NULL: its process is gone */
     bool is_lookup;
+    bool is_repeat;
     bool has_left;
     bool is_over;
     uint64_t session;
@@ -112,8 +116,10 @@ void caller_answer(struct world *world, int64_t transfer, const struct call_answ
 static void tell_call(struct world *world, const struct transfer *transfer,
                       const struct call_answer *call, struct th_arena *arena, struct answer *out)
 {
+    if (transfer->is_repeat && call->result != PROVIDER_ACCEPTED)
+        checks_repeat_failed(world, transfer->attempt);
     *out = (struct answer){
-        .type = ANSWER_CALL_ENDED,
+        .type = transfer->is_repeat ? ANSWER_REPEAT_ENDED : ANSWER_CALL_ENDED,
         .as.call_ended = {.attempt = transfer->attempt,
                           .outcome = {.result = call->result,
                                       .error_class = call->error_class,
@@ -137,6 +143,11 @@ static void tell_search(struct world *world, const struct transfer *transfer,
     out->reports = th_arena_array(arena, SEARCH_MAX, sizeof *out->reports);
     if (!out->reports)
         return;
+    if (world_reconciliation(world, transfer->lane) == PROVIDER_LOOKUP) {
+        out->n_reports = provider_look_attempt(world, transfer->attempt, arena, out->reports);
+        out->result = out->n_reports ? PROVIDER_FOUND : PROVIDER_ABSENT;
+        return;
+    }
     out->n_reports = provider_search(
         world, transfer->lane, transfer->phone, transfer->started_us - DISPATCH_SEARCH_BEFORE_US,
         transfer->started_us + DISPATCH_SEARCH_AFTER_US, arena, out->reports, SEARCH_MAX);
@@ -211,8 +222,12 @@ static const char *refusal(const struct caller *caller, const struct transfer *t
     if (reference_is_opted_out(ref, transfer->contact))
         world_fail(world, "%s opted out, this process knows it, and may be called all the same",
                    transfer->phone);
+    if (transfer->is_repeat)
+        return NULL; /* its attempt is listed as unknown: there is nothing to prove */
     bool must_fail =
         world->has_faults && rng_permille(&world->rng, world->options.odds.journal_fails);
+    if (must_fail)
+        coverage_trouble(TROUBLE_JOURNAL_FAILS);
     return journal_write(world->journals, transfer->session, transfer->attempt, must_fail)
                ? NULL
                : "journal";
@@ -259,6 +274,7 @@ static void try_to_leave(struct world *world, int64_t arg)
     const char *reason = refusal(caller, transfer);
     if (world->has_faults && !reason &&
         rng_permille(&world->rng, world->options.odds.connect_fails)) {
+        coverage_trouble(TROUBLE_NOT_CONNECTED);
         end(world, (size_t)arg,
             &(struct call_answer){.result = PROVIDER_NOT_SENT,
                                   .error_class = PROVIDER_TRANSIENT,
@@ -290,10 +306,12 @@ static void copy(char *to, size_t size, struct th_str from)
     (void)snprintf(to, size, "%.*s", TH_ARG(from));
 }
 
-static void run_call(struct caller *caller, const struct effect_call *call, int64_t commit_boot_us)
+static void run_call(struct caller *caller, const struct effect_call *call, int64_t commit_boot_us,
+                     bool is_repeat)
 {
     struct transfer transfer = {.caller = caller,
                                 .session = caller->session,
+                                .is_repeat = is_repeat,
                                 .committed_us = commit_boot_us,
                                 .attempt = call->attempt,
                                 .lane = call->lane,
@@ -362,7 +380,10 @@ static void run(struct effects *effects, const struct effect *effect, int64_t co
 
     switch (effect->type) {
     case EFFECT_CALL:
-        run_call(caller, &effect->as.call, commit_boot_us);
+        run_call(caller, &effect->as.call, commit_boot_us, false);
+        return;
+    case EFFECT_REPEAT:
+        run_call(caller, &effect->as.call, commit_boot_us, true);
         return;
     case EFFECT_LOOKUP:
         run_lookup(caller, &effect->as.lookup);
@@ -375,7 +396,6 @@ static void run(struct effects *effects, const struct effect *effect, int64_t co
     case EFFECT_READ_PART:
     case EFFECT_READ_RECIPIENT:
     case EFFECT_ASK_JOURNAL:
-    case EFFECT_REPEAT: /* its provider takes no keys */
         break;
     }
     world_fail(caller->world, "dispatch runs an effect of type %d", (int)effect->type);

@@ -150,6 +150,21 @@ bool checks_is_started(const struct world *world, struct attempt_ref attempt)
     return send && attempt.n <= send->attempts_cap && send->attempts[attempt.n - 1].is_started;
 }
 
+int64_t checks_line(const struct world *world, struct attempt_ref attempt)
+{
+    const struct send_fact *send = checks_find(world->checks, attempt.send);
+
+    return send && attempt.n <= send->attempts_cap ? send->attempts[attempt.n - 1].line : NO_LINE;
+}
+
+void checks_repeat_failed(struct world *world, struct attempt_ref attempt)
+{
+    struct send_fact *send = checks_find(world->checks, attempt.send);
+
+    if (send && attempt.n <= send->attempts_cap)
+        send->attempts[attempt.n - 1].has_failed_repeat = true;
+}
+
 /* --- events, one by one
  * ------------------------------------------------------------------------------------- */
 
@@ -259,6 +274,7 @@ static void started(struct world *world, const struct attempt_started *ev)
     if (attempt->is_returned)
         world_fail(world, "attempt %d is started, and had been handed back", ev->n);
     attempt->is_started = true;
+    attempt->reconciliation = world_reconciliation(world, ev->lane);
     if (ev->campaign.is_set)
         world->checks->campaigns[campaign_of(world, ev->campaign.value)].was_started[ev->slot] =
             true;
@@ -291,6 +307,19 @@ static void not_executed(struct world *world, struct th_id id, int32_t n, const 
                    why);
 }
 
+/* Where the provider can be asked, or takes the request again under its key, nobody is in doubt,
+ * given time and clocks that do not jump. */
+static void in_doubt(struct world *world, struct attempt_fact *attempt)
+{
+    bool has_time = world->options.odds.jump == 0 && world->options.callback_window_us >= MINUTE_US;
+
+    attempt->is_in_doubt = true;
+    if (has_time && attempt->reconciliation == PROVIDER_LOOKUP)
+        world_fail(world, "an attempt is in doubt, and the provider could have been asked");
+    if (has_time && attempt->reconciliation == PROVIDER_IDEMPOTENT && !attempt->has_failed_repeat)
+        world_fail(world, "an attempt is in doubt, and could have been repeated under its key");
+}
+
 static void outcome(struct world *world, struct th_id send, int32_t n, enum attempt_outcome outcome,
                     const char *why)
 {
@@ -312,7 +341,7 @@ static void outcome(struct world *world, struct th_id send, int32_t n, enum atte
         checks->counts[SIM_UNKNOWN]++;
         break;
     case ATTEMPT_OUTCOME_IN_DOUBT:
-        attempt_of(world, send_of(world, send, "an outcome"), n)->is_in_doubt = true;
+        in_doubt(world, attempt_of(world, send_of(world, send, "an outcome"), n));
         break;
     case ATTEMPT_OUTCOME_ACCEPTED:
         break;

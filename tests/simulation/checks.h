@@ -71,6 +71,13 @@ enum sim_count {
 #define SIM_COUNTS (SIM_GRANTS + 1)
 int64_t checks_count(const struct world *world, enum sim_count what);
 
+/* The ledger's line of an attempt; -1: it was not executed. */
+int64_t checks_line(const struct world *world, struct attempt_ref attempt);
+
+/* A repeat of the attempt under its key was not accepted: what became of the first one stays open.
+ */
+void checks_repeat_failed(struct world *world, struct attempt_ref attempt);
+
 /* Of an attempt: has the log an AttemptStarted for it? */
 bool checks_is_started(const struct world *world, struct attempt_ref attempt);
 

@@ -34,8 +34,9 @@ static void check_send_end(struct world *world, const struct send_fact *send)
         return;
     }
     if (is_in_doubt(send)) {
-        if (is_last && world->options.odds.callback_lost == 0 &&
-            !send->attempts[send->n - 1].is_reported)
+        const struct attempt_fact *attempt = &send->attempts[send->n - 1];
+        if (is_last && world->options.odds.callback_lost == 0 && !attempt->is_reported &&
+            attempt->reconciliation == PROVIDER_CALLBACK)
             world_fail(world, "recipient %d of campaign %d is in doubt although the provider told",
                        send->ordinal, send->campaign);
         return;

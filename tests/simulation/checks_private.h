@@ -15,8 +15,9 @@ enum end {
 
 struct attempt_fact {
     bool is_planned, is_started, is_returned, is_not_executed, is_reported, is_in_doubt, is_taken,
-        is_reached, is_unreached;
-    int64_t line; /* in the ledger */
+        has_failed_repeat, is_reached, is_unreached;
+    enum provider_reconciliation reconciliation; /* of its lane, once it is started */
+    int64_t line;                                /* in the ledger; NO_LINE */
 };
 
 struct send_fact {

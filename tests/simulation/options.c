@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "tests/simulation/rng.h"
 
+#include <stddef.h>
 #include <string.h>
 
 void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
@@ -12,7 +13,7 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out)
         .seed = seed,
         .tenants = 1,
         .lanes_n = 1,
-        .lanes = {{.number = 1, .weight = 1}},
+        .lanes = {{.number = 1, .weight = 1, .reconciliation = PROVIDER_CALLBACK}},
         .campaigns_n = 1,
         .campaigns = {{.audience = n, .part_rows = 50, .attempts_max = 4}},
         .processes = 1,
@@ -35,8 +36,10 @@ void sim_options_lanes(int n, struct sim_options *out)
     out->campaigns[0].part_rows = 1000;
     out->campaigns[0].allow_duplicates = true;
     out->lanes_n = 2;
-    out->lanes[0] = (struct sim_lane){.number = 1, .weight = 2, .rate_per_s = 10};
-    out->lanes[1] = (struct sim_lane){.number = 5, .weight = 98};
+    out->lanes[0] = (struct sim_lane){
+        .number = 1, .weight = 2, .rate_per_s = 10, .reconciliation = PROVIDER_CALLBACK};
+    out->lanes[1] =
+        (struct sim_lane){.number = 5, .weight = 98, .reconciliation = PROVIDER_CALLBACK};
     out->look_ahead = 8000;
     out->lane_plans = 4096;
     out->has_no_views = true;
@@ -57,6 +60,15 @@ static int some(struct rng *rng, int most)
     }
 }
 
+static enum provider_reconciliation draw_reconciliation(struct rng *rng)
+{
+    static const enum provider_reconciliation some_of[] = {
+        PROVIDER_CALLBACK, PROVIDER_CALLBACK, PROVIDER_CALLBACK,   PROVIDER_LOOKUP,
+        PROVIDER_LOOKUP,   PROVIDER_NONE,     PROVIDER_IDEMPOTENT, PROVIDER_IDEMPOTENT};
+
+    return some_of[rng_below(rng, (int64_t)(sizeof some_of / sizeof some_of[0]))];
+}
+
 static void draw_lanes(struct rng *rng, struct sim_options *out)
 {
     int first = (int)rng_between(rng, 1, 4);
@@ -74,6 +86,7 @@ static void draw_lanes(struct rng *rng, struct sim_options *out)
             .weight = (int)rng_between(rng, 1, 5),
             .rate_per_s = rng_permille(rng, 400) ? (int)rng_between(rng, 5, 60) : 0,
             .concurrency = rng_permille(rng, 300) ? (int)rng_between(rng, 1, 8) : 0,
+            .reconciliation = draw_reconciliation(rng),
         };
 }
 
@@ -156,6 +169,104 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out)
     }
 }
 
+#define KNOB(name, field, least)                                                                   \
+    {                                                                                              \
+        name, offsetof(struct sim_options, field), sizeof(((struct sim_options *)NULL)->field),    \
+            least                                                                                  \
+    }
+
+static const struct knob {
+    const char *name;
+    size_t offset;
+    size_t size; /* of an int or an int64_t */
+    int64_t least;
+} knobs[] = {
+    KNOB("salt", salt, 0),
+    KNOB("campaigns", campaigns_n, 1),
+    KNOB("api_sends", api_sends, 0),
+    KNOB("commands", commands, 0),
+    KNOB("audience", campaigns[0].audience, 1),
+    KNOB("reboot", odds.reboot, 0),
+    KNOB("jump", odds.jump, 0),
+    KNOB("down", odds.down, 0),
+    KNOB("fence", odds.fence, 0),
+    KNOB("freeze", odds.freeze, 0),
+    KNOB("kill", odds.kill, 0),
+    KNOB("abort", odds.abort, 0),
+    KNOB("lost_committed", odds.lost_committed, 0),
+    KNOB("lost_aborted", odds.lost_aborted, 0),
+    KNOB("hold", odds.hold, 0),
+    KNOB("connect_fails", odds.connect_fails, 0),
+    KNOB("throttled", odds.throttled, 0),
+    KNOB("error_before", odds.error_before, 0),
+    KNOB("error_after", odds.error_after, 0),
+    KNOB("dropped_before", odds.dropped_before, 0),
+    KNOB("dropped_after", odds.dropped_after, 0),
+    KNOB("account_refused", odds.account_refused, 0),
+    KNOB("no_id", odds.no_id, 0),
+    KNOB("report_fails", odds.report_fails, 0),
+    KNOB("callback_lost", odds.callback_lost, 0),
+    KNOB("callback_twice", odds.callback_twice, 0),
+    KNOB("callback_late", odds.callback_late, 0),
+    KNOB("unavailable", odds.unavailable, 0),
+    KNOB("journal_fails", odds.journal_fails, 0),
+    KNOB("executed_twice", odds.executed_twice, 0),
+    KNOB("invalid_number", odds.invalid_number, 0),
+    KNOB("shared_numbers", shared_numbers, 0),
+    KNOB("processes", processes, 1),
+    KNOB("pace", campaigns[0].pace_per_min, 0),
+    KNOB("audience2", campaigns[1].audience, 1),
+    KNOB("pace2", campaigns[1].pace_per_min, 0),
+    KNOB("faults_us", faults_us, 1000000),
+};
+
+const char *sim_options_knob(size_t i, int64_t *out_least)
+{
+    if (i >= sizeof knobs / sizeof knobs[0])
+        return NULL;
+    *out_least = knobs[i].least;
+    return knobs[i].name;
+}
+
+int64_t sim_options_value(const struct sim_options *options, size_t knob)
+{
+    const char *at = (const char *)options + knobs[knob].offset;
+    int64_t wide;
+    int narrow;
+
+    memcpy(&wide, at, knobs[knob].size == sizeof wide ? sizeof wide : 0);
+    memcpy(&narrow, at, sizeof narrow);
+    return knobs[knob].size == sizeof wide ? wide : narrow;
+}
+
+static void set_knob(struct sim_options *options, const struct knob *knob, int64_t value)
+{
+    char *at = (char *)options + knob->offset;
+    int narrow = (int)value;
+
+    if (knob->size == sizeof value)
+        memcpy(at, &value, sizeof value);
+    else
+        memcpy(at, &narrow, sizeof narrow);
+}
+
+bool sim_options_set(struct sim_options *options, const char *text)
+{
+    const char *value = strchr(text, '=');
+    long long number;
+    char rest;
+
+    if (!value || sscanf(value + 1, "%lld%c", &number, &rest) != 1 || number > INT32_MAX)
+        return false;
+    for (size_t i = 0; i < sizeof knobs / sizeof knobs[0]; i++)
+        if (strlen(knobs[i].name) == (size_t)(value - text) &&
+            memcmp(knobs[i].name, text, (size_t)(value - text)) == 0 && number >= knobs[i].least) {
+            set_knob(options, &knobs[i], number);
+            return true;
+        }
+    return false;
+}
+
 static void print_odds(const struct sim_odds *o, FILE *to)
 {
     fprintf(to,
@@ -185,9 +296,9 @@ void sim_options_print(const struct sim_options *o, FILE *to)
                 o->campaigns[i].is_at_least_once ? ", at least once" : "",
                 o->campaigns[i].opens_min ? ", opens later" : "");
     for (int i = 0; i < o->lanes_n; i++)
-        fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d\n",
+        fprintf(to, "  lane %d: tenant %d, weight %d, rate %d, concurrency %d, class %c\n",
                 o->lanes[i].number, o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,
-                o->lanes[i].concurrency);
+                o->lanes[i].concurrency, "ILC0"[o->lanes[i].reconciliation]);
     fprintf(to,
             "  api sends %d, commands %d, shared numbers %d, look-ahead %lld, lane plans %d, "
             "snapshots from %d bytes\n"

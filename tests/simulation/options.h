@@ -2,6 +2,8 @@
 #ifndef TELEHUB_TESTS_SIMULATION_OPTIONS_H
 #define TELEHUB_TESTS_SIMULATION_OPTIONS_H
 
+#include "common/provider.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@ struct sim_lane {
     int weight;
     int rate_per_s;
     int concurrency;
+    enum provider_reconciliation reconciliation;
 };
 
 struct sim_campaign {
@@ -46,11 +49,13 @@ struct sim_odds {
     /* of an immediate question */
     int unavailable;
     int journal_fails;
+    int executed_twice; /* of a request: what no provider may do; to see that it is noticed */
     int invalid_number; /* of a recipient */
 };
 
 struct sim_options {
     uint64_t seed;
+    int salt; /* another run of the same options */
     int tenants;
     int lanes_n;
     struct sim_lane lanes[SIM_LANES_MAX];
@@ -84,6 +89,15 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out);
 
 /* A slow lane and one that is a hundred times faster share a partition; n plans. */
 void sim_options_lanes(int n, struct sim_options *out);
+
+/* Change one by its name, as "kill=0" or "audience=3". False: there is none of that name, or the
+ * value makes no sense. */
+bool sim_options_set(struct sim_options *options, const char *text);
+
+/* What a smaller story may do without: the names that can be set, in the order in which it is
+ * tried, and the least value of each; NULL: there are no more. */
+const char *sim_options_knob(size_t i, int64_t *out_least);
+int64_t sim_options_value(const struct sim_options *options, size_t knob);
 
 void sim_options_print(const struct sim_options *options, FILE *to);
 

@@ -1,5 +1,7 @@
 #include "tests/simulation/people.h"
 
+#include "tests/simulation/coverage.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,6 +170,8 @@ static enum th_code ask(struct effects *effects, const struct effect *effect,
             : TH_OK;
 
     (void)arena;
+    if (code != TH_OK)
+        coverage_trouble(TROUBLE_UNAVAILABLE);
     switch (effect->type) {
     case EFFECT_OPEN_AUDIENCE:
         open_audience(world, effect, code, out);

@@ -2,6 +2,7 @@
 
 #include "tests/simulation/caller.h"
 #include "tests/simulation/checks.h"
+#include "tests/simulation/coverage.h"
 #include "tests/simulation/wire.h"
 
 #include <assert.h>
@@ -79,6 +80,11 @@ static enum provider_status final_status(struct world *world, bool is_call, bool
     return is_negative ? PROVIDER_SMS_UNDELIVERED : PROVIDER_SMS_DELIVERED;
 }
 
+static const struct provider_ops *wire_of(const struct world *world, const struct message *m)
+{
+    return sim_wire_of(world_reconciliation(world, m->request.lane));
+}
+
 static void call_back(struct world *world, int64_t arg)
 {
     struct provider *provider = world->provider;
@@ -95,7 +101,7 @@ static void call_back(struct world *world, int64_t arg)
                                  .send = m->request.attempt.send,
                                  .n = m->request.attempt.n,
                                  .channel = m->request.is_call ? CHANNEL_CALL : CHANNEL_SMS,
-                                 .wire = TH_STR("sim")},
+                                 .wire = th_str(wire_of(world, m)->name)},
     };
     char key[32];
 
@@ -126,6 +132,21 @@ static void plan_callback(struct world *world, size_t message, enum provider_sta
     world_after_counted(world, delay_us, call_back, (int64_t)provider->callbacks_n++);
 }
 
+/* Where an attempt can be settled otherwise, no callback may help. */
+static bool calls_back(struct world *world, int lane)
+{
+    switch (world_reconciliation(world, lane)) {
+    case PROVIDER_CALLBACK:
+        return true;
+    case PROVIDER_LOOKUP:
+        return rng_permille(&world->rng, 500);
+    case PROVIDER_IDEMPOTENT:
+    case PROVIDER_NONE:
+        break;
+    }
+    return false;
+}
+
 /* Chance decides whether and when each report comes, so that they overtake each other. */
 static void plan_callbacks(struct world *world, size_t message)
 {
@@ -137,17 +158,31 @@ static void plan_callbacks(struct world *world, size_t message)
 
     for (size_t i = 0; i < TH_LEN(way); i++) {
         int64_t delay = rng_below(&world->rng, world->options.callback_max_us);
-        if (rng_permille(&world->rng, odds->callback_late))
+        if (rng_permille(&world->rng, odds->callback_late)) {
+            coverage_trouble(TROUBLE_CALLBACK_LATE);
             delay *= 5;
+        }
         if (way[i] == m->last)
             m->final_at_us = world_now(world) + delay;
-        if (rng_permille(&world->rng, odds->callback_lost))
+        if (!calls_back(world, m->request.lane))
             continue;
+        if (rng_permille(&world->rng, odds->callback_lost)) {
+            coverage_trouble(TROUBLE_CALLBACK_LOST);
+            continue;
+        }
         plan_callback(world, message, way[i], delay);
-        if (rng_permille(&world->rng, odds->callback_twice))
+        if (rng_permille(&world->rng, odds->callback_twice)) {
+            coverage_trouble(TROUBLE_CALLBACK_TWICE);
             plan_callback(world, message, way[i],
                           delay + rng_below(&world->rng, world->options.callback_max_us));
+        }
     }
+}
+
+bool provider_look_attempt(struct world *world, struct attempt_ref attempt, struct th_arena *arena,
+                           struct provider_report *out)
+{
+    return provider_look(world, checks_line(world, attempt), arena, out);
 }
 
 bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
@@ -236,6 +271,19 @@ static void execute(struct world *world, size_t message)
     plan_callbacks(world, message);
 }
 
+/* The request came before, under the same key: it is answered as that one was, and nobody is
+ * called. */
+static bool knows_key(struct world *world, struct message *m)
+{
+    int64_t line = checks_line(world, m->request.attempt);
+
+    if (world_reconciliation(world, m->request.lane) != PROVIDER_IDEMPOTENT || line < 0)
+        return false;
+    m->number = line;
+    coverage_trouble(TROUBLE_REPEAT_DROPPED);
+    return true;
+}
+
 static struct call_answer answer_of(struct world *world, const struct message *m)
 {
     struct call_answer answer = {.retry_after_us = -1};
@@ -307,7 +355,10 @@ static void arrive(struct world *world, int64_t arg)
 
     world_done(world);
     m->has_arrived = true;
-    if (!m->is_lost && does_execute(m->fate))
+    if (!m->is_lost && does_execute(m->fate) && !knows_key(world, m))
+        execute(world, (size_t)arg);
+    if (m->is_executed && world->has_faults &&
+        rng_permille(&world->rng, world->options.odds.executed_twice))
         execute(world, (size_t)arg);
     world_after_counted(world,
                         is_dropped ? CALL_TIMEOUT_US
@@ -321,18 +372,24 @@ static enum fate draw_fate(struct world *world, const struct sim_request *reques
     const struct {
         int permille;
         enum fate fate;
-    } fates[] = {{odds->throttled, FATE_THROTTLED},
-                 {odds->account_refused, FATE_ACCOUNT_REFUSED},
-                 {odds->error_before, FATE_ERROR_BEFORE},
-                 {odds->error_after, FATE_ERROR_AFTER},
-                 {odds->dropped_before, FATE_DROPPED_BEFORE},
-                 {odds->dropped_after, FATE_DROPPED_AFTER},
-                 {odds->no_id, FATE_WITHOUT_ID}};
+        enum trouble trouble;
+    } fates[] = {{odds->throttled, FATE_THROTTLED, TROUBLE_THROTTLES},
+                 {odds->account_refused, FATE_ACCOUNT_REFUSED, TROUBLE_REFUSES_ACCOUNT},
+                 {odds->error_before, FATE_ERROR_BEFORE, TROUBLE_ERROR_BEFORE},
+                 {odds->error_after, FATE_ERROR_AFTER, TROUBLE_ERROR_AFTER},
+                 {odds->dropped_before, FATE_DROPPED_BEFORE, TROUBLE_DROPPED_BEFORE},
+                 {odds->dropped_after, FATE_DROPPED_AFTER, TROUBLE_DROPPED_AFTER},
+                 {odds->no_id, FATE_WITHOUT_ID, TROUBLE_TOOK_WITHOUT_ID}};
 
     for (size_t i = 0; world->has_faults && i < TH_LEN(fates); i++)
-        if (rng_permille(&world->rng, fates[i].permille))
+        if (rng_permille(&world->rng, fates[i].permille)) {
+            coverage_trouble(fates[i].trouble);
             return fates[i].fate;
-    return request->phone[4] == '1' ? FATE_INVALID : FATE_ACCEPTED;
+        }
+    if (request->phone[4] != '1')
+        return FATE_ACCEPTED;
+    coverage_trouble(TROUBLE_REFUSES_NUMBER);
+    return FATE_INVALID;
 }
 
 void provider_take(struct world *world, const struct sim_request *request)
@@ -359,6 +416,8 @@ void provider_sender_died(struct world *world, int64_t transfer)
         if (provider->messages[i].request.transfer == transfer) {
             if (!provider->messages[i].has_arrived)
                 provider->messages[i].is_lost = rng_permille(&world->rng, 300);
+            if (provider->messages[i].is_lost)
+                coverage_trouble(TROUBLE_LOST_WITH_SENDER);
             return;
         }
 }

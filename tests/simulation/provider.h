@@ -27,6 +27,10 @@ void provider_sender_died(struct world *world, int64_t transfer);
 bool provider_look(struct world *world, int64_t number, struct th_arena *arena,
                    struct provider_report *out);
 
+/* The same by our name of the attempt. */
+bool provider_look_attempt(struct world *world, struct attempt_ref attempt, struct th_arena *arena,
+                           struct provider_report *out);
+
 /* What it has of a number, on a lane's account, around a time (UTC); at most max. */
 size_t provider_search(struct world *world, int lane, const char *phone, int64_t from_us,
                        int64_t to_us, struct th_arena *arena, struct provider_report *out,

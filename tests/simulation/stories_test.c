@@ -129,8 +129,10 @@ static void test_two_lanes_in_one_partition(void **unused)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         sim_options_quiet(seed, 40, &options);
         options.lanes_n = 2;
-        options.lanes[0] = (struct sim_lane){.number = 1, .weight = 1, .rate_per_s = 1};
-        options.lanes[1] = (struct sim_lane){.number = 5, .weight = 1};
+        options.lanes[0] = (struct sim_lane){
+            .number = 1, .weight = 1, .rate_per_s = 1, .reconciliation = PROVIDER_CALLBACK};
+        options.lanes[1] =
+            (struct sim_lane){.number = 5, .weight = 1, .reconciliation = PROVIDER_CALLBACK};
         struct world *world = begin(&options, &cast);
         wait_for(world, has_executed, 2 + (int64_t)(3 * seed) % 20, "some are called");
         assert_true(waiting(world) > 0);
@@ -395,8 +397,10 @@ static void test_slow_and_fast_lane_share_a_partition(void **unused)
     options.campaigns[0].part_rows = 500;
     options.campaigns[0].allow_duplicates = true;
     options.lanes_n = 2;
-    options.lanes[0] = (struct sim_lane){.number = 1, .weight = 5, .rate_per_s = 5};
-    options.lanes[1] = (struct sim_lane){.number = 5, .weight = 95};
+    options.lanes[0] = (struct sim_lane){
+        .number = 1, .weight = 5, .rate_per_s = 5, .reconciliation = PROVIDER_CALLBACK};
+    options.lanes[1] =
+        (struct sim_lane){.number = 5, .weight = 95, .reconciliation = PROVIDER_CALLBACK};
     struct world *world = begin(&options, &cast);
     wait_for(world, has_executed, 700, "the fast lane runs");
     assert_true(world_now(world) < 20 * SECOND); /* not at the slow lane's pace */

@@ -1,8 +1,10 @@
 #include "tests/simulation/trouble.h"
 
 #include "tests/simulation/checks.h"
+#include "tests/simulation/coverage.h"
 #include "tests/simulation/journal.h"
 #include "tests/simulation/people.h"
+#include "tests/simulation/wire.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -123,6 +125,7 @@ void world_enable_lane(struct world *world, int lane, bool is_enabled)
                                                  .name = th_str(name),
                                                  .is_enabled = is_enabled}};
     world_say(world, "command: lane %d is switched %s", known->number, is_enabled ? "on" : "off");
+    coverage_trouble(is_enabled ? TROUBLE_LANE_ON : TROUBLE_LANE_OFF);
     append_of(world, TOPIC_CONFIG, known->tenant, name, &event);
 }
 
@@ -133,29 +136,45 @@ static void configure_lane(struct world *world, int i)
     char name[16];
 
     (void)snprintf(name, sizeof name, "lane%d", lane->number);
-    struct event event = {.type = EVENT_ACCOUNT_CONFIGURED,
-                          .as.account_configured = {.meta = meta_of(world, lane->tenant),
-                                                    .name = th_str(name),
-                                                    .lane = lane->number,
-                                                    .wire = TH_STR("sim"),
-                                                    .base_url = TH_STR("http://127.0.0.1:1"),
-                                                    .account = TH_STR("AC1"),
-                                                    .senders = {senders, TH_LEN(senders)},
-                                                    .weight = lane->weight,
-                                                    .rate_per_s = lane->rate_per_s,
-                                                    .concurrency = lane->concurrency,
-                                                    .sms_estimate = {800000, TH_STR("INR")},
-                                                    .call_estimate = {1500000, TH_STR("INR")}}};
+    struct event event = {
+        .type = EVENT_ACCOUNT_CONFIGURED,
+        .as.account_configured = {.meta = meta_of(world, lane->tenant),
+                                  .name = th_str(name),
+                                  .lane = lane->number,
+                                  .wire = th_str(sim_wire_of(lane->reconciliation)->name),
+                                  .base_url = TH_STR("http://127.0.0.1:1"),
+                                  .account = TH_STR("AC1"),
+                                  .senders = {senders, TH_LEN(senders)},
+                                  .weight = lane->weight,
+                                  .rate_per_s = lane->rate_per_s,
+                                  .concurrency = lane->concurrency,
+                                  .sms_estimate = {800000, TH_STR("INR")},
+                                  .call_estimate = {1500000, TH_STR("INR")}}};
     append_of(world, TOPIC_CONFIG, lane->tenant, name, &event);
-    world_enable_lane(world, i, true);
+}
+
+/* Whoever is on the way at the old rate is on the way. */
+static void change_rate(struct world *world, int i)
+{
+    struct sim_lane *lane = &world->options.lanes[i];
+
+    lane->weight = (int)rng_between(&world->rng, 1, 5);
+    lane->rate_per_s = rng_permille(&world->rng, 600) ? (int)rng_between(&world->rng, 2, 60) : 0;
+    lane->concurrency = rng_permille(&world->rng, 300) ? (int)rng_between(&world->rng, 1, 8) : 0;
+    world_say(world, "command: lane %d has weight %d, rate %d, concurrency %d", lane->number,
+              lane->weight, lane->rate_per_s, lane->concurrency);
+    coverage_trouble(TROUBLE_RATE_CHANGED);
+    configure_lane(world, i);
 }
 
 void trouble_configure(struct world *world)
 {
     for (int i = 0; i < world->options.tenants; i++)
         create_tenant(world, i);
-    for (int i = 0; i < world->options.lanes_n; i++)
+    for (int i = 0; i < world->options.lanes_n; i++) {
         configure_lane(world, i);
+        world_enable_lane(world, i, true);
+    }
 }
 
 /* --- commands
@@ -206,14 +225,17 @@ void world_command(struct world *world, int campaign, enum sim_command command)
         break;
     case SIM_PAUSE:
         event.type = EVENT_PAUSE_CAMPAIGN;
+        coverage_trouble(TROUBLE_PAUSED);
         event.as.pause_campaign = (struct pause_campaign){meta, id};
         break;
     case SIM_RESUME:
         event.type = EVENT_RESUME_CAMPAIGN;
+        coverage_trouble(TROUBLE_RESUMED);
         event.as.resume_campaign = (struct resume_campaign){meta, id};
         break;
     case SIM_CANCEL:
         event.type = EVENT_CANCEL_CAMPAIGN;
+        coverage_trouble(TROUBLE_CANCELLED);
         event.as.cancel_campaign = (struct cancel_campaign){meta, id};
         break;
     }
@@ -228,6 +250,7 @@ void world_stop_tenant(struct world *world, int tenant, bool is_stopped)
                           .as.tenant_stop_set = {meta_of(world, tenant), is_stopped}};
 
     world->is_stopped[tenant] = is_stopped;
+    coverage_trouble(is_stopped ? TROUBLE_STOPPED : TROUBLE_STOP_RELEASED);
     world_say(world, "command: tenant %s %s", world_tenant(tenant),
               is_stopped ? "stops" : "goes on");
     append_of(world, TOPIC_CONFIG, tenant, "tenant", &event);
@@ -244,6 +267,7 @@ void world_opt_out(struct world *world, int tenant, struct th_str phone)
     char entity[32];
 
     world_say(world, "%.*s opts out", TH_ARG(phone));
+    coverage_trouble(TROUBLE_OPTED_OUT);
     (void)snprintf(entity, sizeof entity, "%016llx", (unsigned long long)contact);
     append_of(world, TOPIC_CONSENT_EVENTS, tenant, entity, &event);
 }
@@ -304,7 +328,7 @@ static void command_something(struct world *world, int64_t arg)
 
     (void)arg;
     world_done(world);
-    switch (rng_below(&world->rng, 12)) {
+    switch (rng_below(&world->rng, 13)) {
     case 0:
     case 1:
     case 2:
@@ -325,6 +349,9 @@ static void command_something(struct world *world, int64_t arg)
     case 9:
         world_enable_lane(world, (int)rng_below(&world->rng, world->options.lanes_n),
                           rng_permille(&world->rng, 500));
+        break;
+    case 10:
+        change_rate(world, (int)rng_below(&world->rng, world->options.lanes_n));
         break;
     default:
         opt_somebody_out(world);
@@ -364,6 +391,7 @@ static void go_down(struct world *world)
     world->down |= 1U << rng_below(&world->rng, 4);
     memory_log_set_down(world->log, world->down);
     world_say(world, "the log is down: %u", world->down);
+    coverage_trouble(TROUBLE_LOG_DOWN);
     world_after_counted(world, rng_between(&world->rng, 1, 600) * TH_US_PER_MS, come_up, 0);
 }
 
@@ -375,12 +403,14 @@ static void jump(struct world *world)
                      : rng_between(&world->rng, -100, 100) * TH_US_PER_SEC;
 
     world_say(world, "the clock jumps by %lld s", (long long)(by / TH_US_PER_SEC));
+    coverage_trouble(by < 0 ? TROUBLE_CLOCK_BACK : TROUBLE_CLOCK_FORWARD);
     th_virtual_clock_set_realtime(&world->clock, th_clock_realtime_us(&world->clock.clock) + by);
 }
 
 static void reboot(struct world *world)
 {
     world_say(world, "the machine goes down");
+    coverage_trouble(TROUBLE_REBOOTED);
     journals_reboot(world->journals);
     for (int i = 0; i < world->processes_n; i++)
         world_kill(world, world->processes[i], rng_between(&world->rng, 10, 500) * TH_US_PER_MS);
@@ -390,6 +420,7 @@ static void fence(struct world *world)
 {
     static const enum log_app apps[] = {LOG_APP_CAMPAIGN, LOG_APP_RETRY, LOG_APP_DISPATCH};
 
+    coverage_trouble(TROUBLE_FENCED);
     memory_log_fence(world->log, apps[rng_below(&world->rng, SIM_APPS)],
                      (int)rng_below(&world->rng, SIM_SLOTS));
 }
@@ -402,19 +433,21 @@ static void trouble(struct world *world, int64_t arg)
     (void)arg;
     if (!world->has_faults)
         return;
-    if (process && rng_permille(&world->rng, odds->kill))
+    if (process && rng_permille(&world->rng, odds->kill)) {
+        coverage_trouble(TROUBLE_KILLED);
         world_kill(world, process, rng_between(&world->rng, 1, 400) * TH_US_PER_MS);
-    else if (process && rng_permille(&world->rng, odds->freeze))
+    } else if (process && rng_permille(&world->rng, odds->freeze)) {
         world_freeze(world, process, rng_between(&world->rng, 10, 3000) * TH_US_PER_MS,
                      rng_permille(&world->rng, 500));
-    else if (rng_permille(&world->rng, odds->fence))
+    } else if (rng_permille(&world->rng, odds->fence)) {
         fence(world);
-    else if (rng_permille(&world->rng, odds->down))
+    } else if (rng_permille(&world->rng, odds->down)) {
         go_down(world);
-    else if (rng_permille(&world->rng, odds->jump))
+    } else if (rng_permille(&world->rng, odds->jump)) {
         jump(world);
-    else if (rng_permille(&world->rng, odds->reboot))
+    } else if (rng_permille(&world->rng, odds->reboot)) {
         reboot(world);
+    }
     world_after(world, rng_below(&world->rng, 2 * world->options.fault_every_us), trouble, 0);
 }
 

@@ -63,7 +63,28 @@ static enum th_code search_build(const struct provider_account *account,
     return th_fail(err, TH_UNSUPPORTED, "nobody speaks HTTP here");
 }
 
-const struct provider_ops sim_wire = {
+#define KEY_LIFE_S 600
+
+static const struct provider_ops wire_key = {
+    .name = "sim_key",
+    .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
+             .max_batch = 1,
+             .reconciliation = PROVIDER_IDEMPOTENT,
+             .key_life_s = KEY_LIFE_S},
+    .callback_parse = callback_parse,
+};
+
+static const struct provider_ops wire_look = {
+    .name = "sim_look",
+    .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
+             .max_batch = 1,
+             .reconciliation = PROVIDER_LOOKUP,
+             .has_recipient_lookup = true},
+    .callback_parse = callback_parse,
+    .search_build = search_build,
+};
+
+static const struct provider_ops wire_callback = {
     .name = "sim",
     .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
              .max_batch = 1,
@@ -72,3 +93,22 @@ const struct provider_ops sim_wire = {
     .callback_parse = callback_parse,
     .search_build = search_build,
 };
+
+static const struct provider_ops wire_none = {
+    .name = "sim_none",
+    .caps = {.channels = PROVIDER_SMS | PROVIDER_CALL,
+             .max_batch = 1,
+             .reconciliation = PROVIDER_NONE},
+    .callback_parse = callback_parse,
+};
+
+const struct provider_ops *const sim_wires[] = {[PROVIDER_IDEMPOTENT] = &wire_key,
+                                                [PROVIDER_LOOKUP] = &wire_look,
+                                                [PROVIDER_CALLBACK] = &wire_callback,
+                                                [PROVIDER_NONE] = &wire_none,
+                                                [PROVIDER_NONE + 1] = NULL};
+
+const struct provider_ops *sim_wire_of(enum provider_reconciliation reconciliation)
+{
+    return sim_wires[reconciliation];
+}

@@ -5,14 +5,19 @@
 
 #include "common/provider.h"
 
-extern const struct provider_ops sim_wire;
-
 /* What a callback's body says. */
 struct sim_report {
     enum provider_status status;
     enum provider_class error_class;
     int64_t number; /* the provider's id of the message */
 };
+
+/* The wire of a lane whose attempts are settled like that: "sim_key", "sim_look", "sim",
+ * "sim_none". */
+const struct provider_ops *sim_wire_of(enum provider_reconciliation reconciliation);
+
+/* All of them; ends at NULL. */
+extern const struct provider_ops *const sim_wires[];
 
 /* "19 1 42"; lives in arena. */
 struct th_str sim_wire_body(const struct sim_report *report, struct th_arena *arena);

@@ -3,6 +3,7 @@
 #include "tests/simulation/analyst.h"
 #include "tests/simulation/caller.h"
 #include "tests/simulation/checks.h"
+#include "tests/simulation/coverage.h"
 #include "tests/simulation/journal.h"
 #include "tests/simulation/people.h"
 #include "tests/simulation/provider.h"
@@ -29,8 +30,6 @@
 
 static const struct core_ops *const cores[SIM_APPS] = {
     [SIM_CAMPAIGN] = &campaign_core, [SIM_RETRY] = &retry_core, [SIM_DISPATCH] = &dispatch_core};
-
-static const struct provider_ops *const wires[] = {&sim_wire, NULL};
 
 /* --- telling
  * ---------------------------------------------------------------------------------------------- */
@@ -73,7 +72,7 @@ void world_fail(struct world *world, const char *fmt, ...)
     va_start(args, fmt);
     (void)vfprintf(stderr, fmt, args);
     va_end(args);
-    fprintf(stderr, "\nagain: sim --seed %" PRIu64 " --trace\n", world->options.seed);
+    fprintf(stderr, "\n");
     exit(1);
 }
 
@@ -139,6 +138,14 @@ void world_run_until(struct world *world, bool (*done)(struct world *world), int
             world_fail(world, "waited %" PRId64 " s in vain until %s", us / TH_US_PER_SEC, what);
         world_turn(world);
     }
+}
+
+enum provider_reconciliation world_reconciliation(const struct world *world, int lane)
+{
+    for (int i = 0; i < world->options.lanes_n; i++)
+        if (world->options.lanes[i].number == lane)
+            return world->options.lanes[i].reconciliation;
+    return PROVIDER_NONE;
 }
 
 struct th_id world_id(struct world *world)
@@ -225,7 +232,7 @@ static void make_slot(struct world *world, struct runner *runner)
     retry.lane_plans_free = o->lane_plans;
     retry.lane_plans_min =
         o->lane_plans < retry.lane_plans_min ? o->lane_plans : retry.lane_plans_min;
-    dispatch.wires = wires;
+    dispatch.wires = sim_wires;
     dispatch.send_window_ms = (int32_t)(SEND_WINDOW_US / TH_US_PER_MS);
     dispatch.call_timeout_ms = (int32_t)(CALL_TIMEOUT_US / TH_US_PER_MS);
     dispatch.callback_window_call_us = dispatch.callback_window_sms_us = o->callback_window_us;
@@ -250,7 +257,7 @@ static void make_slot(struct world *world, struct runner *runner)
         .log = world->log,
         .clock = &world->clock.clock,
         .reference = runner->process->reference,
-        .core = cores[runner->app],
+        .core = coverage_watch(cores[runner->app]),
         .core_config = runner->config,
         .effects = runner->effects,
         .slot = runner->slot_number,
@@ -406,6 +413,7 @@ static void thaw(struct world *world, int64_t number)
 void world_freeze(struct world *world, struct process *process, int64_t us, bool has_rival)
 {
     process->is_frozen = true;
+    coverage_trouble(has_rival ? TROUBLE_RIVALLED : TROUBLE_FROZEN);
     world_say(world, "process %d freezes%s", process->number, has_rival ? ", a rival comes" : "");
     world_after_counted(world, us, thaw, process->number);
     if (has_rival)
@@ -435,15 +443,19 @@ static const enum log_app apps[SIM_APPS] = {[SIM_CAMPAIGN] = LOG_APP_CAMPAIGN,
 static enum memory_fate draw_fate(struct world *world)
 {
     const struct sim_odds *odds = &world->options.odds;
+    const struct {
+        int permille;
+        enum memory_fate fate;
+        enum trouble trouble;
+    } fates[] = {{odds->abort, MEMORY_ABORT, TROUBLE_COMMIT_ABORTED},
+                 {odds->lost_committed, MEMORY_LOST_COMMITTED, TROUBLE_COMMIT_LOST_DONE},
+                 {odds->lost_aborted, MEMORY_LOST_ABORTED, TROUBLE_COMMIT_LOST_UNDONE}};
 
-    if (!world->has_faults)
-        return MEMORY_COMMIT;
-    if (rng_permille(&world->rng, odds->abort))
-        return MEMORY_ABORT;
-    if (rng_permille(&world->rng, odds->lost_committed))
-        return MEMORY_LOST_COMMITTED;
-    if (rng_permille(&world->rng, odds->lost_aborted))
-        return MEMORY_LOST_ABORTED;
+    for (size_t i = 0; world->has_faults && i < TH_LEN(fates); i++)
+        if (rng_permille(&world->rng, fates[i].permille)) {
+            coverage_trouble(fates[i].trouble);
+            return fates[i].fate;
+        }
     return MEMORY_COMMIT;
 }
 
@@ -466,6 +478,7 @@ static enum memory_fate fate(void *arg, enum log_app app, int slot, uint64_t seq
     while (apps[seat / SIM_SLOTS] != app || seat % SIM_SLOTS != slot)
         seat++;
     world_after_counted(world, rng_below(&world->rng, 200 * TH_US_PER_MS), let_go, seat);
+    coverage_trouble(TROUBLE_COMMIT_HELD);
     return MEMORY_HOLD;
 }
 
@@ -506,7 +519,7 @@ struct world *world_new(const struct sim_options *options, bool is_tracing)
     assert(world);
     world->options = *options;
     world->is_tracing = is_tracing;
-    world->rng.state = options->seed ^ UINT64_C(0x5eed);
+    world->rng.state = options->seed ^ UINT64_C(0x5eed) ^ (uint64_t)options->salt << 32;
     world->trace = calloc(TRACE_LINES, sizeof *world->trace);
     assert(world->trace);
     th_virtual_clock_init(&world->clock, UTC_AT_START);

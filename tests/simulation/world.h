@@ -116,6 +116,9 @@ void world_after_counted(struct world *world, int64_t us, agenda_fn *fn, int64_t
 /* A counted thing has happened; its function says so. */
 void world_done(struct world *world);
 
+/* How the attempts of a lane are settled whose outcome is unknown. */
+enum provider_reconciliation world_reconciliation(const struct world *world, int lane);
+
 /* A new id. */
 struct th_id world_id(struct world *world);
 const char *world_tenant(int tenant);
