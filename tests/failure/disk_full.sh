@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# A full disk, one part after the other: Postgres (log, snapshots, views), the send journal, the
+# sandbox's ledger. Who asks is told 503; nobody new is called; when there is room again all goes on
+# by itself, nothing that was acknowledged is lost, and nobody is called twice.
+#
+#   tests/failure/disk_full.sh [PEOPLE [SEED]]      1,500 recipients a part by default
+#
+# The disks are small file systems of their own, ext4 in a file, or a tmpfs where loop devices are
+# refused; without both (it needs root) the script is skipped with status 77. Postgres, when a disk
+# without room ends it, is started again every second, as systemd would.
+set -euo pipefail
+. "$(dirname "$0")/../chaos/lib.sh"
+
+people=${1:-1500} seed=${2:-1}
+[[ $people =~ ^[1-9][0-9]{2,5}$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,6p' "$0" >&2; exit 2; }
+
+chaos_begin disk-full "$seed"
+disks=() supervisor=''
+trap 'disk_end $?' EXIT
+
+disk_end() {
+    local status=$1 disk
+    trap - EXIT
+    [ -z "$supervisor" ] || kill "$supervisor" 2>/dev/null || true
+    for disk in "${disks[@]}"; do
+        rm -f "$disk/ballast"
+    done
+    [ ! -e "$dir/.telehub" ] || "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 || true
+    for disk in "${disks[@]}"; do
+        umount -l "$disk" || say "cannot unmount $disk"
+    done
+    chaos_end "$status"
+}
+
+# disk_mount FOLDER MB: what lies in the folder goes to a disk of its own, with so much room left.
+disk_mount() {
+    local folder=$1 mb=$2 image=$work/disk.${#disks[@]} user mode
+    user=$(stat -c %U "$folder") mode=$(stat -c %a "$folder")
+    mb=$((mb + $(du -sm "$folder" | cut -f1)))
+    mv "$folder" "$folder.before"
+    mkdir "$folder"
+    truncate -s "$((mb + 16))M" "$image"
+    if mkfs.ext4 -q -m 0 -E nodiscard "$image" 2>>"$work/up.log" &&
+        mount -o loop "$image" "$folder" 2>>"$work/up.log"; then
+        rmdir "$folder/lost+found"
+    elif ! mount -t tmpfs -o "size=${mb}m" tmpfs "$folder" 2>>"$work/up.log"; then
+        echo "skipped: neither a loop file system nor a tmpfs can be mounted here (root may)"
+        exit 77
+    fi
+    disks+=("$folder")
+    cp -a "$folder.before/." "$folder/"
+    rm -rf "$folder.before"
+    chown "$user:" "$folder"
+    chmod "$mode" "$folder"
+    say "$folder: $(df --output=fstype,avail -h "$folder" | tail -n 1)"
+}
+
+# disk_fill FOLDER: to the last block.
+disk_fill() {
+    local size
+    for size in 1M 4k; do
+        dd if=/dev/zero of="$1/ballast" bs="$size" oflag=append conv=notrunc 2>/dev/null || true
+    done
+    say "$1 is full"
+}
+
+disk_free() {
+    rm -f "$1/ballast"
+    say "$1 has room again"
+}
+
+# supervise: Postgres, as its service manager would.
+supervise() {
+    while :; do
+        nap 1
+        cluster_pid "$dir/postgres" >/dev/null || cluster_start "$dir/postgres" >>"$work/up.log" 2>&1 ||
+            true
+    done
+}
+
+# standstill SECONDS: until nothing was executed for three seconds; sets executions.
+standstill() {
+    local deadline=$((SECONDS + $1)) last=-1 since=$SECONDS
+    while [ "$SECONDS" -lt "$deadline" ]; do
+        get_count
+        if [ "$executions" != "$last" ]; then
+            last=$executions since=$SECONDS
+        elif [ $((SECONDS - since)) -ge 3 ]; then
+            return 0
+        fi
+        nap 0.2
+    done
+    fail "there are still calls, $executions by now, after $1 s without room"
+}
+
+# ask KEY: one send; sets status and took_ms.
+ask() {
+    local answer
+    answer=$(curl -s -m 20 -o "$work/answer" -w '%{http_code} %{time_total}' -X POST \
+        -H "Authorization: Bearer $(<"$key_file")" -H "Idempotency-Key: $1" \
+        -H 'Content-Type: application/json' \
+        -d '{"channel":"sms","to":"+919300000001","text":"Namaste"}' "$url/api/v1/sends") || true
+    status=${answer%% *}
+    took_ms=$(awk -v s="${answer##* }" 'BEGIN { print int(s * 1000) }')
+}
+
+# all_is_well FIRST: the campaign of FIRST and those behind it has ended as it would have.
+all_is_well() {
+    campaign_settle 180
+    ledger_settle 60
+    check_partition "$people"
+    check_ledger "$1" "$people" "$in_flight_max"
+    check_compare
+    telehub view verify --json >"$work/verify" || fail "view verify: $(<"$work/verify")"
+}
+
+chaos_up
+chaos_settings
+echo TELEHUB_SLOT_SNAPSHOT=64kB >>"$dir/telehub.conf"
+sandbox '{"seed":"'"$seed"'","latency_ms":"20-60","rates":"","callback_retries":"60"}'
+post_sends=$(build_program tests/chaos post_sends)
+"$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 || fail "deploy/down"
+
+say "--- Postgres: log, snapshots, views"
+disk_mount "$dir/postgres" 160
+chaos_up
+sandbox '{"seed":"'"$seed"'","latency_ms":"20-60","rates":"","callback_retries":"60"}'
+supervise &
+supervisor=$!
+campaign_begin 100000 "$people"
+until_executions $((people / 10))
+"$post_sends" "$port" "$key_file" 200000 --connections 32 --seconds 8 --patience 300 \
+    --out "$work/told" >"$work/client" &
+client=$!
+nap 1
+get_count
+in_flight_max=$((in_flight + 64))
+disk_fill "$dir/postgres"
+for ((i = 0; i < 300; i++)); do
+    ask "full-$i"
+    [ "$status" != 503 ] || break
+    nap 0.1
+done
+[ "$status" = 503 ] || fail "the log takes what it has no room for: $status $(<"$work/answer")"
+times=()
+for ((i = 0; i < 10; i++)); do
+    ask "asked-$i"
+    [ "$status" = 503 ] || fail "no room, and the answer is $status: $(<"$work/answer")"
+    times+=("$took_ms")
+done
+say "503 after $(median "${times[@]}") ms at the median, $(printf '%s\n' "${times[@]}" | sort -n | tail -1) ms at most"
+[ "$(median "${times[@]}")" -le 1000 ] || fail "who asks waits for longer than a second: ${times[*]}"
+standstill 60
+say "nobody is called any more, after $executions executions"
+# The next segment of the write-ahead log finds no room either: that ends Postgres.
+for ((i = 0; i < 20; i++)); do
+    sql 'SELECT pg_switch_wal(); CHECKPOINT' >>"$work/up.log" 2>&1 || break
+done
+nap 3
+ask asked-0
+[ "$status" = 503 ] || fail "no Postgres, and the answer is $status: $(<"$work/answer")"
+# Its own log lies on the full disk; ours does not.
+refused=$(grep -c 'No space left' "$dir/log/telehub.log") || fail "the disk was never full"
+away=$(grep -cE 'closed the connection|terminating|connection to server' "$dir/log/telehub.log") || true
+say "Postgres refused $refused times, and was away $away times"
+disk_free "$dir/postgres"
+wait "$client" || fail "the client says: $(<"$work/client")"
+requests=$(wc -l <"$work/told")
+for ((i = 0; i < 10; i++)); do
+    for ((tries = 0; tries < 100; tries++)); do
+        ask "asked-$i"
+        if [[ $status = 20[02] ]]; then
+            break
+        fi
+        nap 0.2
+    done
+    [[ $status = 20[02] ]] || fail "a repeat is told $status"
+done
+all_is_well 100000
+"$post_sends" "$port" "$key_file" "$requests" --again "$work/told" --patience 60 >"$work/again" ||
+    fail "a repeat got another answer: $(<"$work/again")"
+jq -e --argjson n "$requests" '.replayed == $n and .accepted == 0' "$work/again" >/dev/null ||
+    fail "repeats were taken for new: $(<"$work/again")"
+say "$requests accepted requests are told the same id;" \
+    "$(grep -c 'snapshot was not written' "$dir/log/telehub.log" || true) snapshots were not written"
+kill "$supervisor"
+supervisor=''
+
+say "--- the send journal"
+service_stop "$dir/run/telehub.pid" "$owner" telehub 2>>"$work/up.log"
+disk_mount "$dir/journal" 1
+chaos_up
+campaign_begin 200000 "$people"
+get_count
+began=$executions
+until_executions $((began + people / 10))
+get_count
+in_flight_max=$((in_flight + 64))
+disk_fill "$dir/journal"
+standstill 30
+[ "$executions" -lt $((began + people)) ] || fail "all were called before the disk was full"
+say "nobody is called any more, after $((executions - began)) executions"
+disk_free "$dir/journal"
+all_is_well 200000
+
+say "--- the provider's ledger"
+service_stop "$dir/run/sandbox.pid" "$owner" "the sandbox" 2>>"$work/up.log"
+disk_mount "$dir/sandbox" 1
+chaos_up
+sandbox '{"seed":"'"$seed"'","latency_ms":"20-60","rates":"","callback_retries":"60"}'
+campaign_begin 300000 "$people"
+get_count
+began=$executions
+until_executions $((began + people / 10))
+in_flight_max=$((in_flight + 512))
+disk_fill "$dir/sandbox"
+for ((i = 0; i < 300; i++)); do
+    sandbox_pid >/dev/null || break
+    nap 0.1
+done
+disk_free "$dir/sandbox"
+chaos_up
+sandbox '{"seed":"'"$seed"'","latency_ms":"20-60","rates":"","callback_retries":"60"}'
+all_is_well 300000
+curl -fsS "$ledger_url/summary" >"$work/summary"
+jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null || {
+    # The ten keys of the questions above are ten sends to one number.
+    [ "$(jq -r .recipients_executed_again "$work/summary")" -le 1 ] ||
+        fail "somebody was called twice: $(<"$work/summary")"
+}
+echo "passed: three full disks, $people people each, seed $seed: 503 while there is no room, nothing lost, nobody called twice"
