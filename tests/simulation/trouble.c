@@ -15,6 +15,7 @@
  * ------------------------------------------------------------------------------------------- */
 
 struct unsent {
+    struct unsent *next;
     uint64_t request; /* names it, so that the log takes it once; 0: it may come twice */
     enum topic topic;
     int part;
@@ -42,9 +43,17 @@ static enum th_code store(struct world *world, const struct unsent *unsent, stru
     return th_log_ingest(world->log, &claim, 1, &world->scratch, err);
 }
 
+static void unsent_free(struct unsent *unsent)
+{
+    th_buf_fini(&unsent->key);
+    th_buf_fini(&unsent->value);
+    free(unsent);
+}
+
 /* The same bytes until the log says that it has them. */
 static void append(struct world *world, struct unsent *unsent)
 {
+    struct unsent **at = &world->unsent;
     struct th_err err = {0};
     enum th_code code = store(world, unsent, &err);
 
@@ -57,9 +66,20 @@ static void append(struct world *world, struct unsent *unsent)
     }
     if (code != TH_OK)
         world_fail(world, "append: %s", err.text);
-    th_buf_fini(&unsent->key);
-    th_buf_fini(&unsent->value);
-    free(unsent);
+    while (*at != unsent)
+        at = &(*at)->next;
+    *at = unsent->next;
+    unsent_free(unsent);
+}
+
+void world_forget_unsent(struct world *world)
+{
+    struct unsent *unsent;
+
+    while ((unsent = world->unsent)) {
+        world->unsent = unsent->next;
+        unsent_free(unsent);
+    }
 }
 
 static void append_again(struct world *world, int64_t arg)
@@ -74,6 +94,8 @@ void world_append(struct world *world, enum topic topic, int part, struct th_str
     struct unsent *unsent = calloc(1, sizeof *unsent);
 
     assert(unsent);
+    unsent->next = world->unsent;
+    world->unsent = unsent;
     unsent->topic = topic;
     unsent->part = part;
     unsent->request = topic == TOPIC_PROVIDER_CALLBACKS ? 0 : ++world->ids;

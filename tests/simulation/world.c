@@ -553,6 +553,7 @@ void world_free(struct world *world)
     transfers_free(world->transfers);
     journals_free(world->journals);
     agenda_fini(&world->agenda);
+    world_forget_unsent(world);
     th_log_close(world->log);
     th_arena_fini(&world->scratch);
     for (size_t i = 0; i < TRACE_LINES; i++)

@@ -72,6 +72,7 @@ struct world {
     struct agenda agenda;
     struct th_log *log;
     struct th_arena scratch; /* of what is appended */
+    struct unsent *unsent;   /* what the log does not have yet */
     uint64_t ids;
 
     struct process *processes[SIM_PROCESSES_MAX];
@@ -171,6 +172,9 @@ void world_wake(struct world *world, struct runner *runner);
  * idempotency key; callbacks may then be there twice. */
 void world_append(struct world *world, enum topic topic, int part, struct th_str key,
                   const struct event *event);
+
+/* What still waits for the log is let go. */
+void world_forget_unsent(struct world *world);
 
 enum sim_command { SIM_CREATE, SIM_START, SIM_PAUSE, SIM_RESUME, SIM_CANCEL };
 void world_command(struct world *world, int campaign, enum sim_command command);
