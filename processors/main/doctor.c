@@ -6,10 +6,12 @@
 #include "processors/main/tools.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -18,6 +20,9 @@
 #define DISK_BAD_PERCENT  90
 #define FILES_MIN         8192
 #define CLOCK_SKEW_MAX_US TH_US_PER_SEC
+#define MEMORY_MIN_KB     (512LL * 1024)
+#define BACKLOG_MIN       1024
+#define ZONE_FILE         "/usr/share/zoneinfo/Asia/Kolkata"
 
 enum finding {
     FINDING_FINE,
@@ -103,6 +108,70 @@ static void check_limits(struct report *report)
         files.rlim_max >= FILES_MIN ? "" : ": raise the hard limit (ulimit -Hn) to 8192");
 }
 
+/* The first number that follows label in a file of /proc; without a label, the first of all. */
+static bool read_proc(const char *path, const char *label, long long *out)
+{
+    FILE *file = fopen(path, "re");
+    char line[128];
+    bool is_found = false;
+
+    if (!file)
+        return false;
+    while (!is_found && fgets(line, sizeof line, file))
+        is_found = strncmp(line, label, strlen(label)) == 0 &&
+                   sscanf(line + strlen(label), "%lld", out) == 1;
+    (void)fclose(file);
+    return is_found;
+}
+
+static void check_memory(struct report *report)
+{
+    long long kb;
+
+    if (!read_proc("/proc/meminfo", "MemAvailable:", &kb))
+        return; /* that /proc is missing is said elsewhere */
+    say(report, kb >= MEMORY_MIN_KB ? FINDING_FINE : FINDING_WARN, "memory", "%lld MB available%s",
+        kb / 1024,
+        kb >= MEMORY_MIN_KB ? ""
+                            : ": telehub and its Postgres want 512 MB, or one of them is killed");
+}
+
+static void check_backlog(struct report *report)
+{
+    long long most;
+
+    if (!read_proc("/proc/sys/net/core/somaxconn", "", &most))
+        return;
+    say(report, most >= BACKLOG_MIN ? FINDING_FINE : FINDING_WARN, "connections",
+        "%lld may wait to be accepted%s", most,
+        most >= BACKLOG_MIN ? ""
+                            : ": set net.core.somaxconn to 4096, or bursts of callbacks are "
+                              "refused and come late");
+}
+
+static void check_zones(struct report *report)
+{
+    bool is_there = access(ZONE_FILE, R_OK) == 0;
+
+    say(report, is_there ? FINDING_FINE : FINDING_BAD, "time zones",
+        is_there ? "are installed"
+                 : ZONE_FILE " is not there: install tzdata, or no recipient's hours are known");
+}
+
+/* Whoever reads the secrets can call in our name. */
+static void check_secrets(struct report *report)
+{
+    char path[PATH_MAX];
+    struct stat info;
+
+    (void)snprintf(path, sizeof path, "%s/secrets", report->cli->dir);
+    if (stat(path, &info) != 0)
+        return; /* made by the first telehub run */
+    bool is_ours = (info.st_mode & 077) == 0;
+    say(report, is_ours ? FINDING_FINE : FINDING_BAD, "secrets",
+        is_ours ? "%s is its owner's alone" : "%s can be read by others: chmod 0700", path);
+}
+
 static void check_proc(struct report *report)
 {
     bool is_there = access("/proc/self/stat", R_OK) == 0 &&
@@ -167,9 +236,58 @@ static const struct {
     {"data_checksums", "on", NULL, FINDING_WARN,
      "damage on disk is not found: make the cluster with initdb --data-checksums"},
     {"wal_compression", NULL, "off", FINDING_WARN, "the log writes more than it must: set lz4"},
+    {"autovacuum", "on", NULL, FINDING_BAD,
+     "tables grow and slow down until the database stops: turn it on"},
     {"jit", "off", NULL, FINDING_WARN, "compiling costs more than the short statements here"},
     {"server_encoding", "UTF8", NULL, FINDING_BAD, "make the database with encoding UTF8"},
 };
+
+/* Numbers that must not be lower; as the setting is written. */
+static const struct {
+    const char *name;
+    int64_t least;
+    bool is_size;
+    const char *least_text;
+    const char *else_what;
+} least[] = {
+    {"max_connections", 40, false, "40", "slots, readers and questions need one each"},
+    {"shared_buffers", INT64_C(64) << 20, true, "64MB", "what is read again is read from disk"},
+    {"max_wal_size", INT64_C(1) << 30, true, "1GB", "checkpoints come too often under load"},
+};
+
+static const struct pg_statement size_sql = {
+    "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting($1::text))"};
+
+static bool get_size(struct pg *pg, const char *name, int64_t *out)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+    TH_AUTO(pg_result) PGresult *result = NULL;
+    struct th_err err = {0};
+
+    pg_add_bytes(&params, th_str(name));
+    if (pg_execute(pg, &size_sql, &params, &result, &err) != TH_OK || PQntuples(result) != 1)
+        return false;
+    struct pg_row row = pg_row(result, 0);
+    *out = pg_next_int8(&row);
+    return true;
+}
+
+static void check_least(struct report *report, struct pg *pg)
+{
+    char value[128];
+    int64_t n;
+
+    for (size_t i = 0; i < TH_LEN(least); i++) {
+        bool is_known = get_setting(pg, least[i].name, value, sizeof value) &&
+                        (least[i].is_size ? get_size(pg, least[i].name, &n)
+                                          : th_str_int(th_str(value), 0, INT32_MAX, &n));
+        bool is_fine = is_known && n >= least[i].least;
+
+        say(report, is_fine ? FINDING_FINE : FINDING_WARN, least[i].name, "is %s%s%s%s%s",
+            is_known ? value : "not known", is_fine ? "" : ": ", is_fine ? "" : least[i].else_what,
+            is_fine ? "" : "; set at least ", is_fine ? "" : least[i].least_text);
+    }
+}
 
 static void check_settings(struct report *report, struct pg *pg)
 {
@@ -237,6 +355,7 @@ static void check_database(struct report *report, const char *conninfo)
     }
     say(report, FINDING_FINE, "database", "answers");
     check_settings(report, pg);
+    check_least(report, pg);
     check_database_clock(report, pg);
     check_schema(report, pg);
     check_log(report);
@@ -255,7 +374,11 @@ static enum th_code doctor(struct cli *cli, struct th_err *err)
     check_disk(&report);
     check_clock(&report);
     check_limits(&report);
+    check_memory(&report);
+    check_backlog(&report);
     check_proc(&report);
+    check_zones(&report);
+    check_secrets(&report);
     check_process(&report);
     if (tool_settings(cli, &conf, conninfo, &why) == TH_OK) {
         say(&report, FINDING_FINE, "settings", "are understood");

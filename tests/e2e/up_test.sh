@@ -153,6 +153,17 @@ pass 'the figures say what every processor did, and that nothing waits'
 holds 'telehub top says the same' '.live == 0 and .in_doubt == 0 and .dead_letters == 0
     and .retry.open == 2 and .dispatch.behind == 0' "$("$telehub" top --json)"
 
+doctor=$("$telehub" doctor --json) || fail "the doctor finds what is bad: $doctor"
+holds 'the doctor finds nothing bad' '.ok and (.checks | length) > 20
+    and all(.checks[]; .finding != "bad" and (.sentence | length) > 0)' "$doctor"
+chmod 0755 "$dir/secrets"
+if doctor=$("$telehub" doctor --json); then
+    fail 'the doctor does not mind that everybody can read the secrets'
+fi
+chmod 0700 "$dir/secrets"
+holds 'the doctor says what is wrong with one thing' \
+    '[.checks[] | select(.finding == "bad") | .check] == ["secrets"]' "$doctor"
+
 "$root/tests/e2e/analyst_test.sh" "$(jq -r .database <<<"$first")"
 pass "the README's queries run as the analyst"
 
