@@ -20,7 +20,7 @@ provider_up() {
     [ "$(cat "$dir/sandbox/account" 2>/dev/null)" != "$sandbox_url" ] || return 0
     if ! telehub provider add sandbox --wire twilio --base-url "$sandbox_url" \
         --account "$sandbox_account" --secret-file "$dir/sandbox/secret" \
-        --from +918069000001,+918069000002 >&2 ||
+        --from +918069000001,+918069000002 --sms-estimate 0.12 --call-estimate 0.60 >&2 ||
         ! telehub provider enable sandbox >&2; then
         die "The sandbox's account could not be added." "Mend what is said above, then run this again."
     fi
