@@ -20,6 +20,7 @@
 #include "common/ids.h"
 #include "common/money.h"
 #include "common/str.h"
+#include "schemas/events.h"
 
 #define VIEWS_PAGE_MAX         1000 /* rows of one page; a larger limit is taken for this */
 #define VIEWS_WAIT_PLACES_MAX  16
@@ -120,6 +121,7 @@ struct view_send_event {
     int64_t at_us;      /* when it was decided, UTC */
     struct th_str type; /* the record's name: "SendPlanned" */
     struct th_str json; /* the whole event */
+    struct event event; /* the same, decoded; in the arena */
 };
 
 struct view_attempt {

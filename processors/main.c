@@ -21,6 +21,7 @@ static const struct cli_command *const commands[] = {
     cli_consent_commands,
     cli_compare_commands,
     cli_top_commands,
+    cli_why_commands,
     cli_dead_letter_commands,
     NULL,
 };

@@ -45,6 +45,7 @@ enum handled command_get(struct request *request);
 /* send_api.c */
 enum handled send_create(struct request *request);
 enum handled send_get(struct request *request);
+enum handled send_why(struct request *request);
 
 /* consent_api.c */
 enum handled opt_out(struct request *request);

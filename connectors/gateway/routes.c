@@ -40,6 +40,7 @@ const struct route routes[] = {
     {"GET",    V1 "/commands/{id}",              WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, command_get},
     {"POST",   V1 "/sends",                      WHO_TENANT,   KEY_REQUIRED, BODY_JSON, LANE_API, true,  send_create},
     {"GET",    V1 "/sends/{id}",                 WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, send_get},
+    {"GET",    V1 "/sends/{id}/why",             WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, send_why},
     {"POST",   V1 "/opt-outs",                   WHO_TENANT,   KEY_OPTIONAL, BODY_JSON, LANE_API, false, opt_out},
     {"DELETE", V1 "/opt-outs",                   WHO_TENANT,   KEY_OPTIONAL, BODY_JSON, LANE_API, false, opt_in},
     {"GET",    V1 "/opt-outs",                   WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, opt_out_list},

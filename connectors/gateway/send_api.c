@@ -1,5 +1,6 @@
 /* Sends from the API: the one thing that must be quick. */
 #include "common/phone.h"
+#include "common/why.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
 #include "connectors/gateway/read.h"
@@ -160,5 +161,70 @@ enum handled send_get(struct request *request)
     if (!read_one(request, TOPIC_SEND_REQUESTS, ask_send, &send, &handled))
         return handled;
     put_send(&out, &send);
+    return request_answer(request, 200);
+}
+
+/* --- why ----------------------------------------------------------------------------------------
+ */
+
+/* Names as they are now; an account keeps its lane for ever. */
+static struct th_str account_of(const void *arg, int32_t lane)
+{
+    const struct request *request = arg;
+    const struct ref_lane *known = reference_lane(request->gateway->config.reference, lane);
+    bool is_ours = known && th_str_eq(known->tenant, request->tenant);
+
+    return is_ours ? known->account.name : TH_STR("");
+}
+
+static enum th_code explain(struct request *request, const struct view_send *send, struct why *out)
+{
+    const struct event **events =
+        th_arena_array(&request->arena, send->timeline_n + 1, sizeof(const struct event *));
+    struct why_names names = {account_of, request};
+
+    if (!events)
+        return TH_NOMEM;
+    for (size_t i = 0; i < send->timeline_n; i++)
+        events[i] = &send->timeline[i].event;
+    reference_read_lock(request->gateway->config.reference);
+    enum th_code code = why_tell(events, send->timeline_n, &names, &request->arena, out);
+    reference_unlock(request->gateway->config.reference);
+    return code;
+}
+
+static void put_why(struct th_json_out *out, const struct view_send *send, const struct why *why)
+{
+    th_json_begin(out, NULL);
+    th_json_put_id(out, "id", send->id);
+    th_json_put_str(out, "status", send->set);
+    th_json_put_str(out, "reason", send->reason);
+    th_json_put_str(out, "summary", why->summary);
+    th_json_begin_array(out, "because");
+    for (size_t i = 0; i < why->n; i++) {
+        th_json_begin(out, NULL);
+        th_json_put_time(out, "time", why->at[i].at_us);
+        th_json_put_text(out, "rule", why->at[i].rule);
+        th_json_put_str(out, "text", why->at[i].text);
+        th_json_end(out);
+    }
+    th_json_end_array(out);
+    th_json_end(out);
+}
+
+enum handled send_why(struct request *request)
+{
+    struct view_send send = {0};
+    struct th_json_out out = {&request->answer, false};
+    struct th_err err = {0};
+    struct why why = {0};
+    enum handled handled;
+
+    if (!read_one(request, TOPIC_SEND_REQUESTS, ask_send, &send, &handled))
+        return handled;
+    enum th_code code = explain(request, &send, &why);
+    if (code != TH_OK)
+        return problem_failure(request, code, &err);
+    put_why(&out, &send, &why);
     return request_answer(request, 200);
 }

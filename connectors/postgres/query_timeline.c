@@ -70,7 +70,7 @@ static enum th_code take_event(struct timeline *t, struct log_place place,
     event_to_json(&event, &t->json);
     out->at_us = event_meta(&event)->time_us;
     out->type = th_str(event_type_name(event.type));
-    if (th_buf_status(&t->json) != TH_OK ||
+    if (th_buf_status(&t->json) != TH_OK || event_copy(&event, t->arena, &out->event) != TH_OK ||
         th_arena_copy(t->arena, th_buf_str(&t->json), &out->json) != TH_OK)
         return th_fail(err, TH_NOMEM, "a timeline");
     return TH_OK;

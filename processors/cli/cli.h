@@ -89,6 +89,7 @@ extern const struct cli_command cli_recipients_commands[];
 extern const struct cli_command cli_consent_commands[];
 extern const struct cli_command cli_compare_commands[];
 extern const struct cli_command cli_top_commands[];
+extern const struct cli_command cli_why_commands[];
 extern const struct cli_command cli_dead_letter_commands[];
 
 #endif

@@ -456,6 +456,12 @@ static void test_send_is_shown(void **unused)
     expect(answer, "\"event\":\"SendPlanned\",\"detail\":{\"n\":1}");
     const struct call other = {.method = "GET", .target = target, .key = world.other_key};
     expect(world_call(&world, &other), "\"status\":404");
+    print_message("  and why, to its own tenant\n");
+    (void)strcat(target, "/why");
+    answer = call("GET", target, NULL, NULL, 200);
+    assert_non_null(strstr(answer.body, "\"status\":\"accepted_no_report\""));
+    expect(answer, "\"rule\":\"route\",\"text\":\"Attempt 1 goes to ");
+    expect(world_call(&world, &other), "\"status\":404");
 }
 
 static void test_consent(void **unused)

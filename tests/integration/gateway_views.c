@@ -209,7 +209,11 @@ static enum th_code send(struct views *views, struct th_str tenant, struct th_id
                                               .started_us = 1,
                                               .cost = {120000, "INR"}}};
     static struct view_send_event events[] = {
-        {.at_us = 1, .type = {"SendPlanned", 11}, .json = {"{\"n\":1}", 7}}};
+        {.at_us = 1,
+         .type = {"SendPlanned", 11},
+         .json = {"{\"n\":1}", 7},
+         .event = {.type = EVENT_SEND_PLANNED,
+                   .as.send_planned = {.n = 1, .lane = 1, .decided_on = {.consent = 12}}}}};
     struct search search = {EVENT_SEND_REQUESTED, tenant, id, .arena = arena};
 
     TH_TRY(find(views, TOPIC_SEND_REQUESTS, look, &search, err));
