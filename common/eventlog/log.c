@@ -356,12 +356,16 @@ enum th_code th_log_snapshot_put(struct th_log *log, enum log_app app,
     return log->ops->snapshot_put(log, app, snapshot, err);
 }
 
-enum th_code th_log_snapshot_get(struct th_log *log, enum log_app app, int part, int fold_version,
-                                 struct th_arena *arena, struct log_snapshot **out_snapshots,
-                                 size_t *out_n, struct th_err *err)
+enum th_code th_log_snapshot_get(struct th_log *log, enum log_app app, int part,
+                                 struct log_pieces pieces, int fold_version, struct th_arena *arena,
+                                 struct log_snapshot **out_snapshots, size_t *out_n,
+                                 struct th_err *err)
 {
     TH_TRY(check_app(app, err));
     if (part < 0 || part >= LOG_PARTITIONS_MAX)
         return th_fail(err, TH_INVALID, "snapshots of partition %d", part);
-    return log->ops->snapshot_get(log, app, part, fold_version, arena, out_snapshots, out_n, err);
+    if (pieces.first < 0 || pieces.end < pieces.first)
+        return th_fail(err, TH_INVALID, "snapshots of pieces %d to %d", pieces.first, pieces.end);
+    return log->ops->snapshot_get(log, app, part, pieces, fold_version, arena, out_snapshots, out_n,
+                                  err);
 }

@@ -262,16 +262,23 @@ struct log_snapshot {
     struct th_str body;
 };
 
+struct log_pieces {
+    int first;
+    int end; /* behind the last */
+};
+
 /* Replaces older ones of the same piece (two are kept). */
 TH_MUST_USE
 enum th_code th_log_snapshot_put(struct th_log *log, enum log_app app,
                                  const struct log_snapshot *snapshot, struct th_err *err);
 
-/* The newest intact snapshot of each piece of one partition with that fold_version; damaged ones
+/* Of the pieces from the first up to before the end: the newest intact snapshot of each of one
+ * partition with that fold_version; damaged ones
  * are left out. */
 TH_MUST_USE
-enum th_code th_log_snapshot_get(struct th_log *log, enum log_app app, int part, int fold_version,
-                                 struct th_arena *arena, struct log_snapshot **out_snapshots,
-                                 size_t *out_n, struct th_err *err);
+enum th_code th_log_snapshot_get(struct th_log *log, enum log_app app, int part,
+                                 struct log_pieces pieces, int fold_version, struct th_arena *arena,
+                                 struct log_snapshot **out_snapshots, size_t *out_n,
+                                 struct th_err *err);
 
 #endif

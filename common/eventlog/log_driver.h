@@ -112,9 +112,10 @@ struct th_log_ops {
     /* "Newest" is by upto_offset, among those of the fold version asked for. Bodies, and the array
      * itself, live in the arena; one entry per piece, in the order of pieces. *out_n is 0, and no
      * error, if there is none. */
-    enum th_code (*snapshot_get)(struct th_log *log, enum log_app app, int part, int fold_version,
-                                 struct th_arena *arena, struct log_snapshot **out_snapshots,
-                                 size_t *out_n, struct th_err *err);
+    enum th_code (*snapshot_get)(struct th_log *log, enum log_app app, int part,
+                                 struct log_pieces pieces, int fold_version, struct th_arena *arena,
+                                 struct log_snapshot **out_snapshots, size_t *out_n,
+                                 struct th_err *err);
 };
 
 /* Where an output goes: its partition if the topic is by lane, else what the key says. */

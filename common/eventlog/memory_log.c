@@ -198,17 +198,17 @@ static enum th_code memory_snapshot_put(struct th_log *base, enum log_app app,
 }
 
 static enum th_code memory_snapshot_get(struct th_log *base, enum log_app app, int part,
-                                        int fold_version, struct th_arena *arena,
-                                        struct log_snapshot **out_snapshots, size_t *out_n,
-                                        struct th_err *err)
+                                        struct log_pieces pieces, int fold_version,
+                                        struct th_arena *arena, struct log_snapshot **out_snapshots,
+                                        size_t *out_n, struct th_err *err)
 {
     struct memory_log *log = memory_of(base);
 
     memory_lock(log);
     enum th_code code = log->down & MEMORY_DOWN_READ
                             ? TH_UNAVAILABLE
-                            : memory_snapshots_get(&log->snapshots, app, part, fold_version, arena,
-                                                   out_snapshots, out_n);
+                            : memory_snapshots_get(&log->snapshots, app, part, pieces, fold_version,
+                                                   arena, out_snapshots, out_n);
     memory_unlock(log);
     return code == TH_OK ? TH_OK : th_fail(err, code, "memory log: snapshots");
 }

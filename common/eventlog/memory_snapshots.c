@@ -144,11 +144,12 @@ static enum th_code copy_out(const struct memory_snapshot *snapshot, struct th_a
 }
 
 enum th_code memory_snapshots_get(const struct memory_snapshots *snapshots, enum log_app app,
-                                  int part, int fold_version, struct th_arena *arena,
-                                  struct log_snapshot **out_snapshots, size_t *out_n)
+                                  int part, struct log_pieces pieces, int fold_version,
+                                  struct th_arena *arena, struct log_snapshot **out_snapshots,
+                                  size_t *out_n)
 {
-    size_t first = find(snapshots, app, part, 0);
-    size_t end = find(snapshots, app, part + 1, 0);
+    size_t first = find(snapshots, app, part, pieces.first);
+    size_t end = find(snapshots, app, part, pieces.end);
     struct log_snapshot *found = th_arena_array(arena, end - first + 1, sizeof *found);
     size_t n = 0;
 

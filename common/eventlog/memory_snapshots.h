@@ -30,8 +30,9 @@ enum th_code memory_snapshots_put(struct memory_snapshots *snapshots, enum log_a
 /* As th_log_snapshot_get. Errors: TH_NOMEM */
 TH_MUST_USE
 enum th_code memory_snapshots_get(const struct memory_snapshots *snapshots, enum log_app app,
-                                  int part, int fold_version, struct th_arena *arena,
-                                  struct log_snapshot **out_snapshots, size_t *out_n);
+                                  int part, struct log_pieces pieces, int fold_version,
+                                  struct th_arena *arena, struct log_snapshot **out_snapshots,
+                                  size_t *out_n);
 
 /* Flip a bit of the newest one; false if there is none, or its body is empty. */
 bool memory_snapshots_damage(struct memory_snapshots *snapshots, enum log_app app, int part,

@@ -5,6 +5,7 @@
 #define BATCH_HELD_MAX_US (5 * TH_US_PER_MS)
 #define RETRY_WAIT_US     (60 * TH_US_PER_SEC)
 #define LOAD_ARENA_MAX    ((size_t)1024 * 1024 * 1024)
+#define LOAD_PIECES       16
 #define GROWTH            4 /* own log bytes per byte of snapshot, before the next one */
 
 /* A core that can say to which piece an event belongs is written down piece by piece, each as of
@@ -65,19 +66,33 @@ static enum th_code load_one(struct slot *slot, struct slot_own *own,
     return TH_OK;
 }
 
-static enum th_code load_part(struct slot *slot, struct slot_own *own, struct th_arena *arena,
-                              struct th_err *err)
+static enum th_code load_some(struct slot *slot, struct slot_own *own, struct log_pieces pieces,
+                              struct th_arena *arena, struct th_err *err)
 {
     struct log_snapshot *snapshots;
     size_t n;
 
-    own->snapshot_size = 0;
-    for (int piece = 0; piece < slot->ops->pieces; piece++)
-        own->upto[piece] = 0;
-    TH_TRY(th_log_snapshot_get(slot->config.log, slot->ops->app, own->part,
+    TH_TRY(th_log_snapshot_get(slot->config.log, slot->ops->app, own->part, pieces,
                                stored_version(slot->ops), arena, &snapshots, &n, err));
     for (size_t i = 0; i < n; i++)
         TH_TRY(load_one(slot, own, &snapshots[i], err));
+    return TH_OK;
+}
+
+/* A few pieces at a time: what is loaded need not be in memory twice. */
+static enum th_code load_part(struct slot *slot, struct slot_own *own, struct th_arena *arena,
+                              struct th_err *err)
+{
+    int pieces = is_by_piece(slot->ops) ? slot->ops->pieces : 1;
+
+    own->snapshot_size = 0;
+    for (int piece = 0; piece < slot->ops->pieces; piece++)
+        own->upto[piece] = 0;
+    for (int first = 0; first < pieces; first += LOAD_PIECES) {
+        int end = first + LOAD_PIECES < pieces ? first + LOAD_PIECES : pieces;
+        TH_TRY(load_some(slot, own, (struct log_pieces){first, end}, arena, err));
+        th_arena_reset(arena);
+    }
 
     own->from = own->upto[0];
     for (int piece = 1; piece < slot->ops->pieces; piece++)
@@ -92,10 +107,8 @@ enum th_code slot_load(struct slot *slot, struct th_err *err)
     enum th_code code = TH_OK;
 
     th_arena_init(&arena, LOAD_ARENA_MAX);
-    for (size_t i = 0; i < slot->own_n && code == TH_OK; i++) {
+    for (size_t i = 0; i < slot->own_n && code == TH_OK; i++)
         code = load_part(slot, &slot->own[i], &arena, err);
-        th_arena_reset(&arena);
-    }
     th_arena_fini(&arena);
     return code;
 }

@@ -128,9 +128,10 @@ void pg_session_close(struct th_log_session *base, bool release);
 
 enum th_code pg_snapshot_put(struct th_log *base, enum log_app app,
                              const struct log_snapshot *snapshot, struct th_err *err);
-enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part, int fold_version,
-                             struct th_arena *arena, struct log_snapshot **out_snapshots,
-                             size_t *out_n, struct th_err *err);
+enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part,
+                             struct log_pieces pieces, int fold_version, struct th_arena *arena,
+                             struct log_snapshot **out_snapshots, size_t *out_n,
+                             struct th_err *err);
 
 /* --- pg_house.c ------------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@ static const struct pg_statement sql_put = {
 static const struct pg_statement sql_list = {
     "SELECT piece, upto_offset FROM eventlog.snapshot"
     " WHERE app = $1::int2 AND part = $2::int2 AND fold_version = $3::int4"
+    " AND piece >= $4::int4 AND piece < $5::int4"
     " ORDER BY piece, upto_offset DESC",
 };
 
@@ -101,9 +102,9 @@ static enum th_code get_body(struct pg_log *log, enum log_app app, struct th_are
     return restore(stored, codec, raw_size, crc, arena, &snapshot->body, out_is_intact, err);
 }
 
-enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part, int fold_version,
-                             struct th_arena *arena, struct log_snapshot **out_snapshots,
-                             size_t *out_n, struct th_err *err)
+enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part,
+                             struct log_pieces pieces, int fold_version, struct th_arena *arena,
+                             struct log_snapshot **out_snapshots, size_t *out_n, struct th_err *err)
 {
     struct pg_log *log = pg_log_of(base);
     TH_AUTO(pg_params) struct pg_params params = {0};
@@ -113,6 +114,8 @@ enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part, in
     pg_add_int2(&params, (int16_t)app);
     pg_add_int2(&params, (int16_t)part);
     pg_add_int4(&params, fold_version);
+    pg_add_int4(&params, pieces.first);
+    pg_add_int4(&params, pieces.end);
     TH_TRY(pg_pool_execute(log->pool, &sql_list, &params, &result, err));
 
     int rows = PQntuples(result);

@@ -21,10 +21,12 @@ struct expected {
 static void assert_snapshots(struct fixture *f, enum log_app app, int part, int version,
                              const struct expected *expected, size_t expected_n)
 {
+    const struct log_pieces all = {0, 1000};
     struct log_snapshot *found = NULL;
     size_t n = 77;
 
-    SUCCEEDS(f, th_log_snapshot_get(f->log, app, part, version, &f->arena, &found, &n, &f->err));
+    SUCCEEDS(f,
+             th_log_snapshot_get(f->log, app, part, all, version, &f->arena, &found, &n, &f->err));
     assert_int_equal(n, expected_n);
     for (size_t i = 0; found && i < expected_n; i++) {
         assert_int_equal(found[i].part, part);
@@ -58,6 +60,33 @@ static void test_the_newest_of_each_piece(void **state)
     put(f, 0, 7, 150, VERSION, "an old one comes late");
     ASSERT_SNAPSHOTS(f, 0, VERSION, {2, 100, "two once more"}, {7, 200, "seven again"},
                      {255, 5, ""});
+}
+
+static size_t count(struct fixture *f, int first, int end)
+{
+    struct log_snapshot *found = NULL;
+    size_t n = 77;
+
+    SUCCEEDS(f, th_log_snapshot_get(f->log, APP, 2, (struct log_pieces){first, end}, VERSION,
+                                    &f->arena, &found, &n, &f->err));
+    for (size_t i = 0; i < n; i++)
+        assert_in_range(found[i].piece, first, end - 1);
+    return n;
+}
+
+static void test_some_of_the_pieces(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+
+    for (int piece = 0; piece < 5; piece++) {
+        struct log_snapshot snapshot = {2, piece, 1, VERSION, TH_STR("a piece")};
+        SUCCEEDS(f, th_log_snapshot_put(f->log, APP, &snapshot, &f->err));
+    }
+    assert_int_equal(count(f, 0, 5), 5);
+    assert_int_equal(count(f, 1, 3), 2);
+    assert_int_equal(count(f, 4, 9), 1);
+    assert_int_equal(count(f, 5, 9), 0);
+    assert_int_equal(count(f, 2, 2), 0);
 }
 
 static void test_another_version_is_ignored(void **state)
@@ -100,13 +129,15 @@ static void test_a_large_one(void **state)
         much[i] = (char)(i * 2654435761u >> 11);
     struct log_snapshot snapshot = {0, 0, 1, VERSION, {much, n}};
     SUCCEEDS(f, th_log_snapshot_put(f->log, APP, &snapshot, &f->err));
-    SUCCEEDS(f, th_log_snapshot_get(f->log, APP, 0, VERSION, &f->arena, &found, &found_n, &f->err));
+    SUCCEEDS(f, th_log_snapshot_get(f->log, APP, 0, (struct log_pieces){0, 1}, VERSION, &f->arena,
+                                    &found, &found_n, &f->err));
     assert_int_equal(found_n, 1);
     assert_str_equal(found[0].body, snapshot.body);
 }
 
 const struct CMUnitTest conformance_snapshot_tests[] = {
     cmocka_unit_test(test_the_newest_of_each_piece),
+    cmocka_unit_test(test_some_of_the_pieces),
     cmocka_unit_test(test_another_version_is_ignored),
     cmocka_unit_test(test_a_damaged_one_is_left_out),
     cmocka_unit_test(test_a_large_one),

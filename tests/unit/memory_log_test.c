@@ -266,7 +266,9 @@ static void test_a_log_that_is_away(void **unused)
     memory_log_set_down(log, MEMORY_DOWN_READ | MEMORY_DOWN_OPEN);
     assert_int_equal(th_log_reader_read(reader, 100, &arena, &records, NULL), TH_UNAVAILABLE);
     assert_int_equal(th_log_end(log, from.topic, 0, &end, NULL), TH_UNAVAILABLE);
-    assert_int_equal(th_log_snapshot_get(log, APP, 0, 0, &arena, &found, &n, NULL), TH_UNAVAILABLE);
+    assert_int_equal(
+        th_log_snapshot_get(log, APP, 0, (struct log_pieces){0, 1}, 0, &arena, &found, &n, NULL),
+        TH_UNAVAILABLE);
     assert_int_equal(th_log_session_open(log, APP, SLOT, &session, NULL), TH_UNAVAILABLE);
     memory_log_set_down(log, 0);
     assert_int_equal(th_log_ingest(log, &claim, 1, &arena, NULL), TH_OK);
