@@ -129,6 +129,7 @@ static enum th_code take_idle(struct curl_client *client, struct transfer **out_
 
 static void put_idle(struct curl_client *client, struct transfer *transfer)
 {
+    transfer_rest(transfer);
     transfer->next = client->idle;
     client->idle = transfer;
 }

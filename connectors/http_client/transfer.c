@@ -12,6 +12,7 @@
 #define ANSWER_HEADERS_MAX 65536  /* bytes, of all header lines together */
 #define UPLOAD_BUFFER_SIZE 16384L /* libcurl's least; it keeps one per easy handle */
 #define ANSWER_BUFFER_SIZE 2048L  /* one per request in flight; answers are about so large */
+#define KEPT_MAX           8192   /* bytes of a body, from one request to the next */
 #define IDLE_MAX_S         20
 #define LOW_SPEED_S        10
 
@@ -357,6 +358,18 @@ static void describe(struct transfer *transfer, CURLcode result)
                        strerror((int)os_errno));
     else
         (void)snprintf(reply->error, sizeof reply->error, "%s", curl_easy_strerror(result));
+}
+
+static void shrink(struct th_buf *buf)
+{
+    if (buf->cap > KEPT_MAX)
+        th_buf_fini(buf);
+}
+
+void transfer_rest(struct transfer *transfer)
+{
+    shrink(&transfer->body);
+    shrink(&transfer->answer);
 }
 
 void transfer_conclude(struct transfer *transfer, CURLcode result)

@@ -54,6 +54,9 @@ enum th_code transfer_load(struct transfer *transfer, const struct http_req *req
 /* libcurl said that it ended so: fill transfer->reply. */
 void transfer_conclude(struct transfer *transfer, CURLcode result);
 
+/* Nobody looks at its reply any more: what an unusually large one needed is given back. */
+void transfer_rest(struct transfer *transfer);
+
 /* The transfer of an easy handle that transfer_new made. */
 struct transfer *transfer_of(CURL *easy);
 

@@ -335,7 +335,7 @@ enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err)
     return check(result, pg->conn, err);
 }
 
-#define COPY_PIECE ((size_t)1 << 20) /* libpq counts in int */
+#define COPY_PIECE ((size_t)64 * 1024) /* libpq keeps a buffer as large as the largest */
 
 /* False: the connection is lost. */
 static bool put_all(PGconn *conn, struct th_str bytes)

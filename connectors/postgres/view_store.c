@@ -6,7 +6,8 @@
 
 #define COPY_ROWS_MIN 64 /* fewer are sent as arrays: a COPY is planned each time */
 
-#define MONTHS_MAX 128
+#define MONTHS_MAX   128
+#define ROWS_OF_COPY 2000
 #define MONTH_FIRST_MS                                                                             \
     INT64_C(1577836800000)                   /* 2020; ids from elsewhere go to the default tables */
 #define MONTH_LAST_MS INT64_C(4102444800000) /* 2100 */
@@ -222,9 +223,10 @@ static size_t pick(const struct view_entries *entries, enum fate fate, struct vi
 /* --- many rows: by COPY, which costs a third of arrays of as many columns -----------------------
  */
 
-static enum th_code copy_rows(struct pg_view_store *self, const struct view_table *table,
-                              const char *sql, struct view_entry *const *entries, size_t n,
-                              struct th_err *err)
+/* At most ROWS_OF_COPY: their text stands in memory. */
+static enum th_code copy_slice(struct pg_view_store *self, const struct view_table *table,
+                               const char *sql, struct view_entry *const *entries, size_t n,
+                               struct th_err *err)
 {
     struct th_str bytes;
 
@@ -236,6 +238,16 @@ static enum th_code copy_rows(struct pg_view_store *self, const struct view_tabl
     }
     TH_TRY(pg_copy_end(&self->params, &bytes, err));
     return pg_copy(self->pg, sql, bytes, err);
+}
+
+static enum th_code copy_rows(struct pg_view_store *self, const struct view_table *table,
+                              const char *sql, struct view_entry *const *entries, size_t n,
+                              struct th_err *err)
+{
+    for (size_t at = 0; at < n; at += ROWS_OF_COPY)
+        TH_TRY(copy_slice(self, table, sql, entries + at,
+                          n - at < ROWS_OF_COPY ? n - at : ROWS_OF_COPY, err));
+    return TH_OK;
 }
 
 static enum th_code update_many(struct pg_view_store *self, enum view_table_id id,

@@ -18,7 +18,7 @@
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
 
-#define MATERIALIZE_READ_BYTES ((size_t)1024 * 1024) /* about 5,000 events */
+#define MATERIALIZE_READ_BYTES ((size_t)512 * 1024) /* about 2,500 events, which need 3 MB */
 #define MATERIALIZE_READS      4
 
 struct materialize;
