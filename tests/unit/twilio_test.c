@@ -564,8 +564,8 @@ static void test_list(void **state)
     static const char mine[] = "/2010-04-01/Accounts/AC00000000000000000000000000000001/"
                                "Messages.json?PageSize=100&PageToken=P";
     static const char *const others[] = {
-        "https://elsewhere.example/2010-04-01/Accounts/AC00000000000000000000000000000001/"
-        "Messages.json?Page=1",
+        ("https://elsewhere.example/2010-04-01/Accounts/AC00000000000000000000000000000001/"
+         "Messages.json?Page=1"),
         "/2010-04-01/Accounts/AC00000000000000000000000000000002/Messages.json?Page=1",
         "/2010-04-01/Accounts/AC00000000000000000000000000000001/Calls.json?Page=1",
         "//elsewhere.example/",
