@@ -92,7 +92,10 @@ static enum th_code ask_again(struct turn *turn, const struct attempt *a)
     int64_t next_us = turn->in->now_us + (a->lookups == 1 ? wait_us / 2 : wait_us * 3 / 2);
     int64_t gives_up_us = dispatch_gives_up_us(turn->d, a);
 
-    return ask_at(turn, a, gives_up_us > turn->in->now_us ? sooner(next_us, gives_up_us) : next_us);
+    if (turn->in->now_us < gives_up_us)
+        return ask_at(turn, a, sooner(next_us, gives_up_us));
+    /* Its time was over before it was asked for: that was the last question, or another follows. */
+    return ask_at(turn, a, a->lookups < QUESTIONS_MIN ? next_us : turn->in->now_us);
 }
 
 /* --- asking

@@ -117,18 +117,23 @@ static void tell_search(struct desk *desk, int number, enum provider_lookup_resu
     desk_reply(desk, &answer);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state)
 {
     struct desk *desk = malloc(sizeof *desk);
 
-    config = dispatch_config_default();
-    config.wires = wires;
     assert_non_null(desk);
     desk_open(desk, &dispatch_core, &config);
     desk_lane(desk, "main", 1, "searchable");
     desk_lane(desk, "other", 2, "closed");
     *state = desk;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    config = dispatch_config_default();
+    config.wires = wires;
+    return set_up_with(state);
 }
 
 static int tear_down(void **state)
@@ -266,6 +271,30 @@ static void test_who_dies_while_it_asks_is_followed_by_one_who_asks_again(void *
     assert_non_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
 }
 
+static void test_who_is_asked_for_late_is_given_up_with_the_last_answer(void **state)
+{
+    struct desk *desk;
+
+    print_message("  the callback window was over before the first question\n");
+    config.callback_window_sms_us = 8 * SECOND;
+    tear_down(state);
+    assert_int_equal(set_up_with(state), 0);
+    desk = *state;
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    desk_wait(desk, 20 * SECOND);
+    end_call(desk, 1, PROVIDER_UNKNOWN, "");
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 400 && !is_search(desk, 1); k++)
+            desk_wait(desk, SECOND);
+        assert_true(is_search(desk, 1));
+        tell_search(desk, 1, PROVIDER_ABSENT, 0);
+    }
+    desk_wait(desk, 0);
+    const struct event *resolved = desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0);
+    assert_non_null(resolved);
+    assert_int_equal(resolved->as.attempt_resolved.outcome, ATTEMPT_OUTCOME_IN_DOUBT);
+}
+
 static void test_a_callback_that_came_first_is_believed(void **state)
 {
     struct desk *desk = *state;
@@ -335,6 +364,8 @@ int main(void)
             test_a_restart_searches_anew_and_remembers_who_else_was_called, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_who_dies_while_it_asks_is_followed_by_one_who_asks_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_is_asked_for_late_is_given_up_with_the_last_answer,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_callback_that_came_first_is_believed, set_up,
                                         tear_down),
     };
