@@ -12,7 +12,7 @@
 #include "connectors/postgres/migrate.h"
 #include "connectors/postgres/pg_log_internal.h"
 
-#define RING_BYTES_DEFAULT    ((size_t)8 << 20)
+#define RING_BYTES_DEFAULT    ((size_t)4 << 20)
 #define SEGMENT_BYTES_DEFAULT ((int64_t)8 * 1024 * 1024 * 1024)
 
 /* --- making a log ----------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ struct pg_log_config {
     bool is_guest;
 
     int readers_max;          /* 4: connections shared by readers, snapshots and questions */
-    size_t ring_bytes;        /* 8 MiB of committed batches kept for readers of this process */
+    size_t ring_bytes;        /* 4 MiB of committed batches kept for readers of this process */
     bool has_no_ring;         /* readers always ask the table */
     int connect_timeout_ms;   /* 5 000 */
     int statement_timeout_ms; /* 30 000 */

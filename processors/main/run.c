@@ -44,6 +44,9 @@
 #define ZONES_FOLDER       "/usr/share/zoneinfo"
 #define REFERENCE_WAIT_US  (60 * TH_US_PER_SEC)
 #define REFERENCE_PAUSE_NS 20000000L
+#define HEAPS_LOOK_MS      1000
+#define HEAPS_TRIM_FROM    (INT64_C(56) * 1024 * 1024)
+#define HEAPS_TRIM_STEP    (INT64_C(8) * 1024 * 1024)
 #define HEAPS_MAX          4
 #define HEAP_BLOCK_MAX     (128 * 1024) /* larger ones are mapped, and unmapped when freed */
 #define PATH_SIZE          4352
@@ -563,10 +566,43 @@ static enum th_code block_signals(int *out_fd, struct th_err *err)
     return TH_OK;
 }
 
+/* Bytes; 0: the kernel does not say. */
+static int64_t resident_bytes(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "re");
+    long pages = 0;
+
+    if (!statm)
+        return 0;
+    if (fscanf(statm, "%*d %ld", &pages) != 1)
+        pages = 0;
+    fclose(statm);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Holes in the heaps go back to the kernel, which nothing else does: what they were freed for is
+ * smaller or larger than what comes next, and half of a heap would be holes. *kept: what was
+ * resident after the last time. */
+static void trim_heaps(int64_t *kept)
+{
+    int64_t now = resident_bytes();
+
+    if (now < *kept)
+        *kept = now;
+    if (now < HEAPS_TRIM_FROM || now < *kept + HEAPS_TRIM_STEP)
+        return;
+    malloc_trim(0);
+    *kept = resident_bytes();
+}
+
 static void wait_for_signal(int fd)
 {
     struct signalfd_siginfo info = {0};
+    struct pollfd signal = {.fd = fd, .events = POLLIN};
+    int64_t kept = 0;
 
+    while (poll(&signal, 1, HEAPS_LOOK_MS) == 0)
+        trim_heaps(&kept);
     while (read(fd, &info, sizeof info) != (ssize_t)sizeof info && errno == EINTR) {
     }
     th_log(TH_LOG_INFO, "run.stopping", TH_F("signal", (int64_t)info.ssi_signo));

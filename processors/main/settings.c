@@ -46,7 +46,7 @@ static const struct th_conf_key log_keys[] = {
     {"slot_snapshot", TH_CONF_SIZE, "16MB", "64kB", "1GB", NULL, NULL,
      "A slot's state is saved after so much of its own log."},
     COUNT("log_readers", "8", "1", "16", "connections", "Shared by readers of the log."),
-    {"log_ring", TH_CONF_SIZE, "8MB", "64kB", "1GB", NULL, NULL,
+    {"log_ring", TH_CONF_SIZE, "4MB", "64kB", "1GB", NULL, NULL,
      "Committed batches kept in memory for readers of this process."},
     DURATION("log_connect_timeout", "5s", "100ms", "1min", "To connect to Postgres."),
     DURATION("log_statement_timeout", "30s", "100ms", "10min", "Of one statement."),

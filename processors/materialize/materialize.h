@@ -18,8 +18,8 @@
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
 
-#define MATERIALIZE_READ_BYTES ((size_t)512 * 1024) /* about 2,500 events, which need 3 MB */
-#define MATERIALIZE_READS      4
+#define MATERIALIZE_READ_BYTES ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
+#define MATERIALIZE_READS      6
 
 struct materialize;
 

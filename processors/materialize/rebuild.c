@@ -5,7 +5,7 @@
 #include "processors/materialize/materialize.h"
 
 #define PUBLISH_TRIES 100
-#define READS         16 /* large batches: most sends are written once */
+#define READS         48 /* large batches: most sends are written once */
 
 /* Which generation a slot of its own writes. */
 struct target {
