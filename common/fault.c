@@ -1,3 +1,7 @@
+/* Builds that compile this file define it; who reads the file alone does not. */
+#ifndef TELEHUB_FAULTS
+#define TELEHUB_FAULTS
+#endif
 #include "common/fault.h"
 
 #include <errno.h>

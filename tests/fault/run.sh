@@ -17,7 +17,7 @@ short | long) form=${1:-short} ;;
 *) form=long only=("$@") ;;
 esac
 
-people=100 # of one campaign; a fifth through each account
+people=100 # of one campaign, mostly; a fifth through each account
 classes=(twilio test-back test-key test-look test-mute)
 
 chaos_begin faults 1
@@ -420,6 +420,8 @@ main() {
     while read -r point error <&5; do
         wanted "$point" || continue
         for nth in 1 2 3 5; do
+            # Each death costs passes: there must be people left for the last one.
+            people=$((nth > 2 ? 300 : 100))
             point_case "$point" "$error" "$nth"
             # A process opens two journals only.
             if [ "$form" = short ] || [ "$point" = boot_changed ]; then
@@ -427,6 +429,7 @@ main() {
             fi
         done
     done 5< <(points)
+    people=100
     for story in "${stories[@]}"; do
         wanted "$story" || continue
         sandbox "$calm"
