@@ -510,7 +510,7 @@ static void test_in_doubt_called_again_and_cancelled(void **unused)
         options.odds.dropped_after = 250;
         struct world *world = begin(&options, &cast);
         world->has_faults = true;
-        wait_for(world, has_started, 10 + 5 * (int64_t)seed, "attempts are started");
+        wait_for(world, has_started, 10 + 4 * (int64_t)seed, "attempts are started");
         if (seed % 2)
             world_command(world, 0, SIM_CANCEL);
         world_run_for(world, 20 * SECOND);
