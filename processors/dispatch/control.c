@@ -1,3 +1,4 @@
+#include "common/eventlog/applied.h"
 #include "processors/dispatch/turn.h"
 
 const char *dispatch_control_forbids(const struct turn *turn, const struct attempt_plan *plan)
@@ -24,34 +25,9 @@ static int64_t in_flight_of(const struct turn *turn, struct th_id campaign)
     return n;
 }
 
-/* In the slot's first partition: each slot has its own to remember. */
-static enum th_code say_applied(struct turn *turn, const struct ref_campaign *rc, int64_t in_flight)
-{
-    struct event event = {
-        .type = EVENT_CONTROL_APPLIED,
-        .as.control_applied = {.meta = core_meta(turn->out, rc->tenant),
-                               .campaign = rc->campaign,
-                               .version = rc->version,
-                               .state = rc->state,
-                               .slot = turn->d->env.slot,
-                               .in_flight = in_flight},
-    };
-    struct th_str key = core_key(turn->out, rc->tenant, rc->campaign);
-
-    return key.p ? core_say(turn->out, turn->d->env.slot, key, &event) : TH_NOMEM;
-}
-
 static enum th_code answer(struct turn *turn, const struct ref_campaign *rc, int64_t in_flight)
 {
-    struct event event = {
-        .type = EVENT_CONTROL_ANSWERED,
-        .as.control_answered = {.meta = core_meta(turn->out, rc->tenant),
-                                .campaign = rc->campaign,
-                                .app = LOG_APP_DISPATCH,
-                                .slot = turn->d->env.slot,
-                                .version = rc->version,
-                                .in_flight = in_flight},
-    };
+    struct event event = applied_answer(turn->out, &turn->d->env, LOG_APP_DISPATCH, rc, in_flight);
     struct th_str key = core_key(turn->out, rc->tenant, rc->campaign);
 
     return key.p ? core_emit(turn->out, TOPIC_CAMPAIGN_PROGRESS, -1, key, &event) : TH_NOMEM;
@@ -67,7 +43,7 @@ static enum th_code campaign_changed(struct turn *turn, struct th_id id)
     if (!control && rc->state == CONTROL_STATE_ENDED)
         return TH_OK;
     int64_t in_flight = in_flight_of(turn, id);
-    TH_TRY(say_applied(turn, rc, in_flight));
+    TH_TRY(applied_say(turn->out, &turn->d->env, rc, in_flight));
     turn->d->must_sweep = true;
     return rc->state == CONTROL_STATE_PAUSED ? answer(turn, rc, in_flight) : TH_OK;
 }

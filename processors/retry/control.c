@@ -1,3 +1,4 @@
+#include "common/eventlog/applied.h"
 #include "processors/retry/turn.h"
 
 #define WALK_SENDS 200 /* of one slice */
@@ -87,33 +88,9 @@ enum th_code control_walk(struct turn *turn, struct th_id id)
 /* --- applying
  * --------------------------------------------------------------------------------------------- */
 
-/* Control events lie in the slot's first partition, whatever the campaign's key would say: each
- * slot has its own to remember. */
-static enum th_code say_applied(struct turn *turn, const struct ref_campaign *rc)
-{
-    struct event event = {
-        .type = EVENT_CONTROL_APPLIED,
-        .as.control_applied = {.meta = core_meta(turn->out, rc->tenant),
-                               .campaign = rc->campaign,
-                               .version = rc->version,
-                               .state = rc->state,
-                               .slot = turn->retry->env.slot},
-    };
-    struct th_str key = core_key(turn->out, rc->tenant, rc->campaign);
-
-    return key.p ? core_say(turn->out, turn->retry->env.slot, key, &event) : TH_NOMEM;
-}
-
 static enum th_code answer(struct turn *turn, const struct ref_campaign *rc)
 {
-    struct event event = {
-        .type = EVENT_CONTROL_ANSWERED,
-        .as.control_answered = {.meta = core_meta(turn->out, rc->tenant),
-                                .campaign = rc->campaign,
-                                .app = LOG_APP_RETRY,
-                                .slot = turn->retry->env.slot,
-                                .version = rc->version},
-    };
+    struct event event = applied_answer(turn->out, &turn->retry->env, LOG_APP_RETRY, rc, 0);
     struct th_str key = core_key(turn->out, rc->tenant, rc->campaign);
 
     return key.p ? core_emit(turn->out, TOPIC_CAMPAIGN_PROGRESS, -1, key, &event) : TH_NOMEM;
@@ -128,7 +105,7 @@ static enum th_code campaign_changed(struct turn *turn, struct th_id id)
         return TH_OK;
     if (!group && rc->state == CONTROL_STATE_ENDED)
         return TH_OK; /* nothing of it is left here */
-    TH_TRY(say_applied(turn, rc));
+    TH_TRY(applied_say(turn->out, &turn->retry->env, rc, 0));
     if (rc->state == CONTROL_STATE_PAUSED)
         TH_TRY(answer(turn, rc));
     return control_walk(turn, id);
