@@ -96,36 +96,37 @@ static void *fresh(size_t core)
 }
 
 /* All pieces of a partition behind one another: load takes them as one. */
-static void save_all(size_t core, const void *state, struct th_buf out[PARTITIONS])
+static void save(size_t core, const void *state, int part, int piece, struct th_buf *out)
 {
-    for (int part = 0; part < PARTITIONS; part++) {
-        th_buf_clear(&out[part]);
-        for (int piece = 0; piece < cores[core]->pieces; piece++)
-            assert(cores[core]->save(state, part, piece, &out[part]) == TH_OK);
-    }
+    th_buf_clear(out);
+    assert(cores[core]->save(state, part, piece, out) == TH_OK);
 }
 
-/* What the history leaves. */
+/* The largest piece of what the history leaves. */
 static struct th_str right_bytes(size_t core)
 {
-    static struct th_buf saved[CORES][PARTITIONS];
-    struct th_buf *of = saved[core];
-    int largest = 0;
+    static struct th_buf largest[CORES];
+    struct th_buf piece_bytes = {0};
 
-    if (!of[0].n && !of[1].n) {
+    if (largest[core].n == 0) {
         void *state = fresh(core);
         for (size_t i = 0; i < TH_LEN(history); i++)
             assert(cores[core]->evolve(state, &history[i]) == TH_OK);
         cores[core]->batch_close(state);
         cores[core]->batch_forget(state);
-        save_all(core, state, of);
+        for (int i = 0; i < PARTITIONS * cores[core]->pieces; i++) {
+            save(core, state, i % PARTITIONS, i / PARTITIONS, &piece_bytes);
+            if (piece_bytes.n > largest[core].n) {
+                struct th_buf swapped = largest[core];
+                largest[core] = piece_bytes;
+                piece_bytes = swapped;
+            }
+        }
         cores[core]->free(state);
     }
-    for (int part = 1; part < PARTITIONS; part++)
-        if (of[part].n > of[largest].n)
-            largest = part;
-    assert(of[largest].n > 0);
-    return th_buf_str(&of[largest]);
+    th_buf_fini(&piece_bytes);
+    assert(largest[core].n > 0);
+    return th_buf_str(&largest[core]);
 }
 
 static void patch(struct th_buf *bytes, struct th_str patches)
@@ -143,20 +144,22 @@ static void patch(struct th_buf *bytes, struct th_str patches)
 /* Loaded, it is a state like any other: it can be written, and comes back as what it is. */
 static void assert_stable(size_t core, const void *state)
 {
-    struct th_buf first[PARTITIONS] = {{0}};
-    struct th_buf second[PARTITIONS] = {{0}};
+    TH_AUTO(th_buf) struct th_buf first = {0};
+    TH_AUTO(th_buf) struct th_buf second = {0};
+    int n = PARTITIONS * cores[core]->pieces;
     void *again = fresh(core);
 
-    save_all(core, state, first);
-    for (int part = 0; part < PARTITIONS; part++)
-        assert(cores[core]->load(again, part, 0, th_buf_str(&first[part])) == TH_OK);
+    for (int i = 0; i < n; i++) {
+        save(core, state, i % PARTITIONS, i / PARTITIONS, &first);
+        assert(cores[core]->load(again, i % PARTITIONS, i / PARTITIONS, th_buf_str(&first)) ==
+               TH_OK);
+    }
     cores[core]->batch_close(again);
     cores[core]->batch_forget(again);
-    save_all(core, again, second);
-    for (int part = 0; part < PARTITIONS; part++) {
-        assert(first[part].n == second[part].n);
-        th_buf_fini(&first[part]);
-        th_buf_fini(&second[part]);
+    for (int i = 0; i < n; i++) {
+        save(core, state, i % PARTITIONS, i / PARTITIONS, &first);
+        save(core, again, i % PARTITIONS, i / PARTITIONS, &second);
+        assert(first.n == second.n);
     }
     (void)cores[core]->next_due_us(again);
     cores[core]->free(again);
