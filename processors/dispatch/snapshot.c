@@ -18,7 +18,7 @@ static enum th_code save_attempt(void *arg, const void *entry)
     if (a->lane % saving->d->env.partitions != saving->part)
         return TH_OK;
     saved_add_kind(saving->out, KIND_ATTEMPT);
-    alone.tenant = alone.provider_id = alone.party = NULL;
+    alone.tenant = alone.provider_id = alone.party = alone.words = NULL;
     saved_add_struct(saving->out, &alone, sizeof alone);
     saved_add(saving->out, blob_str(a->tenant));
     saved_add(saving->out, blob_str(a->provider_id));
