@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define CAP_FIRST 64
+#define STALE_MIN 16384 /* fewer are not worth the walk */
 
 static_assert(sizeof(struct timer) == 24, "a timer is 24 bytes");
 
@@ -52,6 +53,11 @@ enum th_code timers_add(struct timers *timers, int64_t due_us, struct th_id id)
     }
     timers->heap[i] = timer;
     return TH_OK;
+}
+
+bool timers_are_stale(const struct timers *timers, size_t entries)
+{
+    return timers->n > STALE_MIN && timers->n / 4 > entries;
 }
 
 int64_t timers_next_us(const struct timers *timers)

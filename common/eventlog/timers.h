@@ -30,6 +30,10 @@ void timers_clear(struct timers *timers);
 TH_MUST_USE
 enum th_code timers_add(struct timers *timers, int64_t due_us, struct th_id id);
 
+/* Most of them no longer apply, there being so few entries: time to clear them and to add what
+ * does. */
+bool timers_are_stale(const struct timers *timers, size_t entries);
+
 /* INT64_MAX: none. */
 int64_t timers_next_us(const struct timers *timers);
 

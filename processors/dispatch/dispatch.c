@@ -53,7 +53,7 @@ enum th_code dispatch_say_outcome(struct turn *turn, struct th_str tenant, int32
  * ---------------------------------------------------------------------------------------------------
  */
 
-static enum th_code find_timers(struct dispatch *d)
+static enum th_code collect_timers(struct dispatch *d)
 {
     const struct attempt *a;
 
@@ -61,6 +61,12 @@ static enum th_code find_timers(struct dispatch *d)
     for (size_t at = 0; (a = table_next(d->attempts, &at));)
         if (a->due_at_us != INT64_MAX)
             TH_TRY(timers_add(&d->timers, a->due_at_us, a->id));
+    return TH_OK;
+}
+
+static enum th_code find_timers(struct dispatch *d)
+{
+    TH_TRY(collect_timers(d));
     TH_TRY(start_requeue(d));
     d->has_lost_timers = false;
     return TH_OK;
@@ -113,6 +119,8 @@ static enum th_code take_time(struct turn *turn)
 
     if (turn->d->has_lost_timers)
         TH_TRY(find_timers(turn->d));
+    else if (timers_are_stale(&turn->d->timers, table_count(turn->d->attempts)))
+        TH_TRY(collect_timers(turn->d));
     if (turn->d->must_sweep)
         TH_TRY(start_sweep(turn));
     TH_TRY(lanes_due(turn));

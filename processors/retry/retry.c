@@ -157,7 +157,8 @@ static enum th_code take_time(struct turn *turn)
 {
     struct timer timer;
 
-    if (turn->retry->has_lost_timers)
+    if (turn->retry->has_lost_timers ||
+        timers_are_stale(&turn->retry->timers, table_count(turn->retry->sends)))
         TH_TRY(find_timers(turn->retry));
     TH_TRY(walk_groups(turn));
     for (int i = 0; i < TIME_SENDS && timers_pop(&turn->retry->timers, turn->in->now_us, &timer);

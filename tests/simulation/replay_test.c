@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define SEEDS       40
+#define SEEDS       10
 #define ROUNDS      3 /* of each slot of each core: other batches, other snapshots */
 #define PIECES_MAX  256
 #define READ_BYTES  (1 << 20)

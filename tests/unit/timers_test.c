@@ -112,12 +112,28 @@ static void test_without_memory_a_timer_is_refused(void **unused)
     timers_fini(&timers);
 }
 
+static void test_many_that_no_longer_apply_are_stale(void **unused)
+{
+    struct timers timers = {0};
+
+    (void)unused;
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(timers_add(&timers, i, id_of(1)), TH_OK);
+    assert_false(timers_are_stale(&timers, 0)); /* too few to be worth it */
+    for (int i = 0; i < 39000; i++)
+        assert_int_equal(timers_add(&timers, i, id_of(1)), TH_OK);
+    assert_true(timers_are_stale(&timers, 9999));
+    assert_false(timers_are_stale(&timers, 10000));
+    timers_fini(&timers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_due_when_there_is_nothing),
         cmocka_unit_test(test_what_is_due_comes_in_order_and_ties_by_id),
         cmocka_unit_test(test_it_is_what_searching_a_bag_would_be),
+        cmocka_unit_test(test_many_that_no_longer_apply_are_stale),
         cmocka_unit_test(test_without_memory_a_timer_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
