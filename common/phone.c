@@ -29,6 +29,8 @@ static size_t ornament_size(struct th_str text)
         "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xac", "\xe2\x81\xa0",
     };
 
+    if (text.p[0] >= '0' && text.p[0] <= '9')
+        return 0; /* as nearly all of a number is */
     for (size_t i = 0; i < TH_LEN(marks); i++)
         if (th_str_starts(text, th_str(marks[i])))
             return strlen(marks[i]);
