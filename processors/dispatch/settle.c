@@ -103,6 +103,12 @@ static enum th_code say_result(struct turn *turn, const struct attempt *a,
 /* --- the call itself
  * --------------------------------------------------------------------------------------- */
 
+static void measure(struct dispatch *d, int64_t cycle_us)
+{
+    if (cycle_us > 0)
+        d->cycle_us += (cycle_us - d->cycle_us) / 16;
+}
+
 static enum th_code land(struct turn *turn, struct attempt_ref ref, struct lane **out_lane)
 {
     const struct flight *flight = table_get(turn->d->flights, attempt_id(ref));
@@ -112,13 +118,8 @@ static enum th_code land(struct turn *turn, struct attempt_ref ref, struct lane 
         return TH_OK;
     TH_TRY(lane_of(turn->d, flight->lane, out_lane));
     (*out_lane)->in_flight--;
+    measure(turn->d, turn->in->now_us - flight->started_us);
     return table_remove(turn->d->flights, attempt_id(ref));
-}
-
-static void measure(struct dispatch *d, int64_t call_us)
-{
-    if (call_us > 0)
-        d->cycle_us += (call_us - d->cycle_us) / 16;
 }
 
 /* Timeouts, connect failures and 5xx speak against the lane; what we refused ourselves does not. */
@@ -153,7 +154,6 @@ enum th_code settle_call(struct turn *turn, const struct answer *answer)
     struct lane *lane;
 
     TH_TRY(land(turn, answer->as.call_ended.attempt, &lane));
-    measure(turn->d, answer->as.call_ended.call_us);
     if (a && tells_news(a, outcome))
         TH_TRY(say_result(turn, a, outcome, answer->as.call_ended.http_status,
                           answer->as.call_ended.call_us, answer->as.call_ended.excerpt));

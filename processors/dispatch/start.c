@@ -149,6 +149,7 @@ static enum th_code take_off(struct turn *turn, const struct attempt_plan *plan)
                         &entry));
     struct flight *flight = entry;
     flight->lane = plan->lane;
+    flight->started_us = turn->in->now_us;
     flight->has_campaign = plan->campaign.is_set;
     flight->campaign = plan->campaign.value;
     return TH_OK;

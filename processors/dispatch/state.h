@@ -53,6 +53,7 @@ struct flight {
     int32_t lane;
     bool has_campaign;
     struct th_id campaign;
+    int64_t started_us; /* when it was decided: it takes its place in the window from then on */
 };
 
 #define CIRCUIT_BUCKETS 30 /* seconds */
@@ -87,7 +88,7 @@ struct dispatch {
     struct lane **lanes;     /* by number; NULL: not met yet */
     size_t lanes_n;
     int64_t lane_due_us; /* earliest wake_us */
-    int64_t cycle_us;    /* smoothed: from start to answer */
+    int64_t cycle_us; /* smoothed: from the decision, past the commit and the call, to the answer */
     int64_t starts_second;
     int64_t starts_now; /* in that second */
     int64_t starts_before;
