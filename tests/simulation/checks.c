@@ -150,6 +150,13 @@ bool checks_is_started(const struct world *world, struct attempt_ref attempt)
     return send && attempt.n <= send->attempts_cap && send->attempts[attempt.n - 1].is_started;
 }
 
+int checks_ordinal(const struct world *world, struct th_id send)
+{
+    const struct send_fact *fact = checks_find(world->checks, send);
+
+    return fact && fact->campaign >= 0 ? fact->ordinal : -1;
+}
+
 int64_t checks_line(const struct world *world, struct attempt_ref attempt)
 {
     const struct send_fact *send = checks_find(world->checks, attempt.send);

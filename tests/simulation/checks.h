@@ -71,6 +71,9 @@ enum sim_count {
 #define SIM_COUNTS (SIM_GRANTS + 1)
 int64_t checks_count(const struct world *world, enum sim_count what);
 
+/* Which recipient of its campaign a send is for; -1: it came from the API, or nobody knows it. */
+int checks_ordinal(const struct world *world, struct th_id send);
+
 /* The ledger's line of an attempt; -1: it was not executed. */
 int64_t checks_line(const struct world *world, struct attempt_ref attempt);
 

@@ -32,9 +32,9 @@ static const char *const campaign_columns[] = {"none",      "draft",      "start
                                                "completed", "cancelling", "cancelled"};
 
 static const struct row campaign_rows[] = {
-    [FOR_CREATE] = {"create", "o~~~~~~~~"}, [FOR_START] = {"start", "ro~~~~~~~"},
-    [FOR_PAUSE] = {"pause", "oo~oooooo"},   [FOR_RESUME] = {"resume", "oo~oooooo"},
-    [FOR_CANCEL] = {"cancel", "or~oroooo"},
+    [FOR_CREATE] = {"create", "o~~~~~~~~"}, [FOR_START] = {"start", "ro~r~~~~r"},
+    [FOR_PAUSE] = {"pause", "ooroooooo"},   [FOR_RESUME] = {"resume", "oo~oooooo"},
+    [FOR_CANCEL] = {"cancel", "orroroooo"},
 };
 
 /* --- retry: an outcome × where the send stands -------------------------------------------------
@@ -75,7 +75,7 @@ enum { LATER_N = SEND_STANDS, GONE };
 static const struct row retry_rows[] = {
     [R_ACCEPTED] = {"result: accepted", "~o~o~~~oo"},
     [R_REJECTED] = {"result: rejected", "~o~o~~~~~"},
-    [R_ACCOUNT] = {"result: account refused", "~o~~~~~~~"},
+    [R_ACCOUNT] = {"result: account refused", "~o~r~~~~~"},
     [R_THROTTLED] = {"result: throttled", "~o~r~~~~~"},
     [R_NOT_CONNECTED] = {"result: not sent, no connection", "~o~~~~~~~"},
     [R_REFUSED_BY_US] = {"result: not sent, the last look", "~o~o~~~~~"},
@@ -93,11 +93,11 @@ static const struct row retry_rows[] = {
     [R_OPTED_OUT] = {"returned: opted out", "~o~~~~~~~"},
     [R_EXPIRED] = {"returned: expired", "~o~~~~~~~"},
     [R_LANE_OFF] = {"returned: lane switched off", "~o~~~~~~~"},
-    [R_ON_ITS_WAY] = {"reported: on its way", "o~o~~oroo"},
-    [R_REACHED] = {"reported: reached", "~~o~~~roo"},
-    [R_UNREACHED_NOW] = {"reported: not reached, try again", "~~o~~~~ro"},
-    [R_UNREACHED] = {"reported: not reached", "~~o~~~~ro"},
-    [R_PRICED] = {"priced", "o~~~ooroo"},
+    [R_ON_ITS_WAY] = {"reported: on its way", "oro~roroo"},
+    [R_REACHED] = {"reported: reached", "~ro~rrroo"},
+    [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~ro"},
+    [R_UNREACHED] = {"reported: not reached", "~~o~r~~ro"},
+    [R_PRICED] = {"priced", "or~~ooroo"},
 };
 
 /* --- dispatch: what becomes of a call × where the attempt stands -------------------------------
@@ -128,20 +128,20 @@ enum { D_GONE = ATTEMPT_ACCEPTED + 1 };
 
 static const struct row dispatch_rows[] = {
     [D_ACCEPTED] = {"call: accepted", "oooo"},
-    [D_REJECTED] = {"call: rejected", "or.~"},
-    [D_ACCOUNT] = {"call: account refused", "o~.~"},
-    [D_THROTTLED] = {"call: throttled", "or.~"},
+    [D_REJECTED] = {"call: rejected", "or.r"},
+    [D_ACCOUNT] = {"call: account refused", "or.~"},
+    [D_THROTTLED] = {"call: throttled", "or.r"},
     [D_NOT_CONNECTED] = {"call: no connection", "o~.~"},
     [D_REFUSED_BY_US] = {"call: not sent, the last look", "oo.o"},
     [D_UNKNOWN] = {"call: unknown", "oooo"},
-    [D_TAKEN] = {"call: unknown, taken without an id", "oro~"},
+    [D_TAKEN] = {"call: unknown, taken without an id", "oror"},
     [D_REPEAT_ACCEPTED] = {"repeat: accepted", ".o~~"},
     [D_REPEAT_FAILED] = {"repeat: not accepted", ".o~~"},
     [D_FOUND] = {"look-up: found", ".ooo"},
     [D_ABSENT] = {"look-up: not known there", ".orr"},
     [D_ASK_AGAIN] = {"look-up: no answer", ".ooo"},
-    [D_SILENT] = {"journal: silent", "o~~~"},
-    [D_JOURNALLED] = {"journal: not there, or has it", "o~or"},
+    [D_SILENT] = {"journal: silent", "o~~r"},
+    [D_JOURNALLED] = {"journal: not there, or has it", "oror"},
     [D_ON_ITS_WAY] = {"callback: on its way", "oooo"},
     [D_FINAL] = {"callback: final", "oooo"},
 };

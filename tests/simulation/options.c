@@ -46,6 +46,25 @@ void sim_options_lanes(int n, struct sim_options *out)
     out->snapshot_bytes_min = 8 << 20;
 }
 
+void sim_options_paced(int n, int pace_per_min, struct sim_options *out)
+{
+    sim_options_quiet(1, n, out);
+    out->campaigns[0].part_rows = 1000;
+    out->campaigns[0].pace_per_min = pace_per_min;
+    out->campaigns[0].is_call = true;
+    out->processes = 3;
+    out->poll_us = 20 * TH_US_PER_MS;
+    out->has_no_views = true;
+    out->snapshot_bytes_min = 1 << 20;
+    out->faults_us = TH_US_PER_SEC; /* in which it begins; they go on until it is released */
+    out->fault_every_us = 60 * TH_US_PER_SEC;
+    out->odds.kill = 200;
+    out->odds.freeze = 100;
+    out->odds.throttled = 10;
+    out->odds.report_fails = 50;
+    out->odds.report_transient = 500;
+}
+
 /* Often none, sometimes some, rarely many. */
 static int some(struct rng *rng, int most)
 {

@@ -90,6 +90,9 @@ void sim_options_quiet(uint64_t seed, int n, struct sim_options *out);
 /* A slow lane and one that is a hundred times faster share a partition; n plans. */
 void sim_options_lanes(int n, struct sim_options *out);
 
+/* n recipients at so many a minute; now and then the process dies or freezes. */
+void sim_options_paced(int n, int pace_per_min, struct sim_options *out);
+
 /* Change one by its name, as "kill=0" or "audience=3". False: there is none of that name, or the
  * value makes no sense. */
 bool sim_options_set(struct sim_options *options, const char *text);

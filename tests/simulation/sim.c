@@ -1,9 +1,17 @@
 /* sim - whole runs of the spine on one seed each.
  *
- *   sim --seed N [--set NAME=VALUE,...] [--trace]   one run; with --trace the whole story
- *   sim --seeds FROM-TO [--jobs N] [--set ...]      each of them, and what they have reached; at
- * the first that breaks a promise, the shortest story that breaks it sim --plans N a slow and a
- * fast lane in one partition
+ *   sim --seed N [--set NAME=VALUE,...] [--trace]
+ *     one run; with --trace the whole story
+ *
+ *   sim --seeds FROM-TO [--jobs N] [--set NAME=VALUE,...]
+ *     each of them, and what they have reached; at the first that breaks a promise, the shortest
+ *     story that breaks it
+ *
+ *   sim --pace N PER_MINUTE
+ *     N recipients at a pace, with kills, and every minute of the ledger
+ *
+ *   sim --plans N
+ *     a slow and a fast lane in one partition, N recipients
  */
 #include "tests/simulation/checks.h"
 #include "tests/simulation/coverage.h"
@@ -204,11 +212,75 @@ static int run_lanes(int n)
     return 0;
 }
 
+/* Of the minutes that end with one of the ledger's calls: the fullest, and how many were full. */
+static void print_windows(const struct execution *ledger, size_t n, int pace)
+{
+    size_t first = 0, fullest = 0, full = 0;
+    size_t fullest_at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        while (ledger[i].at_us - ledger[first].at_us >= TH_US_PER_MIN)
+            first++;
+        full += i - first + 1 == (size_t)pace;
+        if (i - first + 1 > fullest) {
+            fullest = i - first + 1;
+            fullest_at = i;
+        }
+    }
+    printf("the fullest of %zu sliding 60 s windows has %zu calls, it ends at call %zu, %.1f min "
+           "after "
+           "the first; %zu windows have all %d\n",
+           n, fullest, fullest_at + 1,
+           n ? (double)(ledger[fullest_at].at_us - ledger[0].at_us) / (double)TH_US_PER_MIN : 0.0,
+           full, pace);
+}
+
+static void print_minutes(const struct execution *ledger, size_t n)
+{
+    size_t at = 0;
+
+    printf("calls of each minute of the clock:");
+    for (int64_t minute = 0; at < n; minute++) {
+        size_t from = at;
+        while (at < n && ledger[at].at_us < ledger[0].at_us + (minute + 1) * TH_US_PER_MIN)
+            at++;
+        printf("%s%zu", minute % 20 ? " " : "\n  ", at - from);
+    }
+    printf("\n");
+}
+
+/* Each call was held against the minute before it when it was made, by checks.c. */
+static int run_paced(int n, int pace)
+{
+    struct sim_options options;
+    struct sim_certificate c;
+    size_t calls;
+
+    sim_options_paced(n, pace, &options);
+    struct world *world = world_new(&options, false);
+    world_begin(world);
+    while (checks_count(world, SIM_RELEASES) < n)
+        world_run_for(world, TH_US_PER_MIN);
+    world_settle(world);
+    const struct execution *ledger = checks_ledger(world, &calls);
+    checks_certificate(world, 0, &c);
+    printf("%d recipients at %d a minute: %zu calls in %.1f min of their time, %" PRId64
+           " kills; reached %" PRId64 ", unreached %" PRId64 ", in doubt %" PRId64 "; %.1f s\n",
+           n, pace, calls,
+           (double)(ledger[calls - 1].at_us - ledger[0].at_us) / (double)TH_US_PER_MIN,
+           world->kills, c.reached + c.accepted, c.unreached, c.in_doubt,
+           (double)clock() / CLOCKS_PER_SEC);
+    print_windows(ledger, calls, pace);
+    print_minutes(ledger, calls);
+    world_free(world);
+    return 0;
+}
+
 static int usage(void)
 {
     fprintf(stderr, "usage: sim --seed N [--set NAME=VALUE,...] [--trace]\n"
                     "       sim --seeds FROM-TO [--jobs N] [--set NAME=VALUE,...]\n"
-                    "       sim --plans N\n");
+                    "       sim --pace N PER_MINUTE | --plans N\n");
     return 2;
 }
 
@@ -237,6 +309,8 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "--plans") == 0 && atoi(argv[2]) > 0)
         return run_lanes(atoi(argv[2]));
+    if (argc == 4 && strcmp(argv[1], "--pace") == 0 && atoi(argv[2]) > 0 && atoi(argv[3]) > 0)
+        return run_paced(atoi(argv[2]), atoi(argv[3]));
     if (argc < 3 || !read_wish(argc, argv, &wish))
         return usage();
     if (strcmp(argv[1], "--seeds") == 0)

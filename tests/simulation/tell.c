@@ -1,12 +1,15 @@
 #include "tests/simulation/tell.h"
 
 #include "common/buf.h"
+#include "tests/simulation/prose.h"
 
 /* Everything but the metas, which are long and the same. */
 void tell_event(struct world *world, const struct log_record *record, const struct event *event)
 {
     TH_AUTO(th_buf) struct th_buf json = {0};
 
+    if (world->prose)
+        prose_event(world, event, record->place.topic);
     if (!world->is_tracing)
         return;
     event_to_json(event, &json);

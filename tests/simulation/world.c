@@ -6,6 +6,7 @@
 #include "tests/simulation/coverage.h"
 #include "tests/simulation/journal.h"
 #include "tests/simulation/people.h"
+#include "tests/simulation/prose.h"
 #include "tests/simulation/provider.h"
 #include "tests/simulation/trouble.h"
 #include "tests/simulation/wire.h"
@@ -55,6 +56,8 @@ void world_say(struct world *world, const char *fmt, ...)
     (void)vsnprintf(line + n, sizeof line - (size_t)n, fmt, args);
     va_end(args);
     say_line(world, line);
+    if (world->prose)
+        prose_said(world, line + n);
 }
 
 void world_fail(struct world *world, const char *fmt, ...)

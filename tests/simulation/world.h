@@ -15,6 +15,8 @@
 #include "tests/simulation/agenda.h"
 #include "tests/simulation/options.h"
 
+#include <stdio.h>
+
 #define SIM_PARTITIONS    4
 #define SIM_SLOTS         2
 #define SIM_APPS          3
@@ -98,6 +100,7 @@ struct world {
     bool is_stopped[SIM_TENANTS_MAX]; /* as commanded */
 
     bool is_tracing; /* print as it happens */
+    FILE *prose;     /* the story in words goes there; NULL: nowhere */
     char **trace;    /* the last lines */
     size_t trace_n;
 };
