@@ -31,6 +31,8 @@ static const char *const campaign_columns[] = {"none",      "draft",      "start
                                                "running",   "pausing",    "paused",
                                                "completed", "cancelling", "cancelled"};
 
+static_assert(TH_LEN(campaign_columns) == CAMPAIGN_PHASES + 1, "a column for each phase, and one");
+
 static const struct row campaign_rows[] = {
     [FOR_CREATE] = {"create", "o~~~~~~~~"}, [FOR_START] = {"start", "ro~r~~~~r"},
     [FOR_PAUSE] = {"pause", "ooroooooo"},   [FOR_RESUME] = {"resume", "oo~oooooo"},
@@ -69,35 +71,36 @@ enum {
 };
 
 static const char *const retry_columns[] = {"released", "planned", "accepted", "unknown", "waiting",
-                                            "asked",    "parked",  "later n",  "gone"};
+                                            "asked",    "parked",  "laneless", "later n", "gone"};
+static_assert(TH_LEN(retry_columns) == SEND_STANDS + 2, "a column for each stand, and two more");
 enum { LATER_N = SEND_STANDS, GONE };
 
 static const struct row retry_rows[] = {
-    [R_ACCEPTED] = {"result: accepted", "~o~o~~~oo"},
-    [R_REJECTED] = {"result: rejected", "~o~o~~~~~"},
-    [R_ACCOUNT] = {"result: account refused", "~o~r~~~~~"},
-    [R_THROTTLED] = {"result: throttled", "~o~r~~~~~"},
-    [R_NOT_CONNECTED] = {"result: not sent, no connection", "~o~~~~~~~"},
-    [R_REFUSED_BY_US] = {"result: not sent, the last look", "~o~o~~~~~"},
-    [R_UNKNOWN] = {"result: unknown", "~o~~~~~oo"},
-    [R_TAKEN] = {"result: unknown, taken without an id", "~o~~~~~rr"},
-    [R_FOUND] = {"resolved: accepted", "~o~o~~~oo"},
-    [R_JOURNAL] = {"resolved: not sent, says the journal", "~o~~~~~~~"},
-    [R_NOT_EXECUTED] = {"resolved: not executed", "~.~o~~~~~"},
-    [R_IN_DOUBT] = {"resolved: in doubt", "~.~o~~~~~"},
-    [R_LATE] = {"returned: late", "~o~~~~~~~"},
-    [R_CIRCUIT] = {"returned: circuit open", "~o~~~~~~~"},
-    [R_PAUSED] = {"returned: paused", "~o~~~~~~~"},
-    [R_STOPPED] = {"returned: stopped", "~o~~~~~~~"},
-    [R_CANCELLED] = {"returned: cancelled", "~o~~~~~~~"},
-    [R_OPTED_OUT] = {"returned: opted out", "~o~~~~~~~"},
-    [R_EXPIRED] = {"returned: expired", "~o~~~~~~~"},
-    [R_LANE_OFF] = {"returned: lane switched off", "~o~~~~~~~"},
-    [R_ON_ITS_WAY] = {"reported: on its way", "oro~roroo"},
-    [R_REACHED] = {"reported: reached", "~ro~rrroo"},
-    [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~ro"},
-    [R_UNREACHED] = {"reported: not reached", "~~o~r~~ro"},
-    [R_PRICED] = {"priced", "or~~ooroo"},
+    [R_ACCEPTED] = {"result: accepted", "~o~o~~~~oo"},
+    [R_REJECTED] = {"result: rejected", "~o~o~~~~~~"},
+    [R_ACCOUNT] = {"result: account refused", "~o~r~~~~~~"},
+    [R_THROTTLED] = {"result: throttled", "~o~r~~~~~~"},
+    [R_NOT_CONNECTED] = {"result: not sent, no connection", "~o~~~~~~~~"},
+    [R_REFUSED_BY_US] = {"result: not sent, the last look", "~o~o~~~~~~"},
+    [R_UNKNOWN] = {"result: unknown", "~o~~~~~~oo"},
+    [R_TAKEN] = {"result: unknown, taken without an id", "~o~~~~~~rr"},
+    [R_FOUND] = {"resolved: accepted", "~o~o~~~~oo"},
+    [R_JOURNAL] = {"resolved: not sent, says the journal", "~o~~~~~~~~"},
+    [R_NOT_EXECUTED] = {"resolved: not executed", "~.~o~~~~~~"},
+    [R_IN_DOUBT] = {"resolved: in doubt", "~.~o~~~~~~"},
+    [R_LATE] = {"returned: late", "~o~~~~~~~~"},
+    [R_CIRCUIT] = {"returned: circuit open", "~o~~~~~~~~"},
+    [R_PAUSED] = {"returned: paused", "~o~~~~~~~~"},
+    [R_STOPPED] = {"returned: stopped", "~o~~~~~~~~"},
+    [R_CANCELLED] = {"returned: cancelled", "~o~~~~~~~~"},
+    [R_OPTED_OUT] = {"returned: opted out", "~o~~~~~~~~"},
+    [R_EXPIRED] = {"returned: expired", "~o~~~~~~~~"},
+    [R_LANE_OFF] = {"returned: lane switched off", "~o~~~~~~~~"},
+    [R_ON_ITS_WAY] = {"reported: on its way", "oro~ror~oo"},
+    [R_REACHED] = {"reported: reached", "~ro~rrr~oo"},
+    [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~~ro"},
+    [R_UNREACHED] = {"reported: not reached", "~~o~r~~~ro"},
+    [R_PRICED] = {"priced", "or~~oor~oo"},
 };
 
 /* --- dispatch: what becomes of a call × where the attempt stands -------------------------------
@@ -193,8 +196,11 @@ static size_t cell_of(size_t table, size_t row, size_t column)
 
 static void count(size_t table, int row, int column)
 {
-    if (counted && row >= 0)
-        counted->cells[cell_of(table, (size_t)row, (size_t)column)]++;
+    if (!counted || row < 0)
+        return;
+    assert((size_t)row < tables[table].rows_n);
+    assert((size_t)column < tables[table].columns_n);
+    counted->cells[cell_of(table, (size_t)row, (size_t)column)]++;
 }
 
 void coverage_into(struct coverage *coverage)
