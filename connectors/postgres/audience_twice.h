@@ -10,9 +10,9 @@
 #include "common/eventlog/reference.h"
 #include "connectors/postgres/audience_source.h"
 
-#define TWICE_PART_BYTES    125     /* a bit for each of 1,000 rows */
-#define TWICE_CAMPAIGNS_MAX 64      /* kept in memory */
-#define TWICE_ENTRIES_MAX   1000000 /* sorted in memory at a time: 16 MB */
+#define TWICE_PART_BYTES    125    /* a bit for each of 1,000 rows */
+#define TWICE_CAMPAIGNS_MAX 64     /* kept in memory */
+#define TWICE_ENTRIES_MAX   131072 /* sorted in memory at a time: 2 MB, and qsort takes as much */
 
 struct audience_twice;
 
