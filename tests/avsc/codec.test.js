@@ -161,6 +161,18 @@ function make(type) {
   return makers[type.typeName](type);
 }
 
+// ---- versions: a record of an older one is read as the newest ----
+
+const newestOf = ({ set, id }) =>
+  schemas
+    .filter((s) => s.set === set && s.id - s.version === id - (id % 256))
+    .reduce((newest, s) => (s.version > newest.version ? s : newest));
+
+function upgraded({ type, theirs }, newest) {
+  if (type === newest.type) return theirs;
+  return newest.type.fromBuffer(type.toBuffer(theirs), newest.type.createResolver(type));
+}
+
 // ---- the tests ----
 
 test('every schema is one that avsc takes', () => {
@@ -183,14 +195,14 @@ for (const set of ['all', 'log'])
   test(`we read what avsc writes, and write the same bytes: ${set}`, () => {
     const made = schemas
       .filter((s) => s.set === set)
-      .flatMap((s) => Array.from({ length: RANDOM }, () => ({ ...s, theirs: make(s.type) })));
+      .flatMap((s) => Array.from({ length: RANDOM }, () => ({ ...s, schema: s, theirs: make(s.type) })));
     const values = made.map((m) => framed(m.id, m.type.toBuffer(m.theirs)));
     const answers = peer(['decode', set], values.map((v) => v.toString('hex'))).map(parseLine);
     assert.equal(answers.length, made.length);
     made.forEach((m, i) => {
-      same(m.type, m.theirs, answers[i].json[m.name], m.name);
-      const isNewest = !schemas.some((s) => s.set === set && s.id === m.id + 1);
-      if (isNewest) assert.deepEqual(answers[i].value, values[i]);
+      const newest = newestOf(m);
+      same(newest.type, upgraded(m, newest), answers[i].json[m.name], m.name);
+      if (newest === m.schema) assert.deepEqual(answers[i].value, values[i]);
     });
   });
 
