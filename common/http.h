@@ -13,7 +13,7 @@
 #define HTTP_HEADERS_MAX        8
 #define HTTP_URL_MAX            4096
 #define HTTP_BODY_MAX           1048576
-#define HTTP_REPLY_MAX          262144 /* bytes of answer that are kept; more is an abort */
+#define HTTP_REPLY_MAX          1048576 /* bytes of answer that are kept; more is an abort */
 #define HTTP_CONNECT_TIMEOUT_MS 5000
 #define HTTP_TIMEOUT_MS         15000
 #define HTTP_TIMEOUT_MAX_MS     30000

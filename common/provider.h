@@ -165,7 +165,7 @@ struct provider_lookup {
     int64_t retry_after_us;          /* -1 nothing asked for */
 };
 
-#define PROVIDER_PAGE_MAX 100
+#define PROVIDER_PAGE_MAX 250
 
 /* A page of what an account has sent, newest first. */
 struct provider_page {

@@ -30,8 +30,6 @@ struct past {
 struct blob_head {
     struct blob_head *next; /* all of the table's blobs */
     struct blob_head *previous;
-    const struct table *table;
-    bool is_dropped;
     _Alignas(struct blob) char blob[];
 };
 
@@ -359,18 +357,20 @@ enum th_code table_blob(struct table *table, struct th_str bytes, struct blob **
 {
     struct blob_list *made = &gathering(table)->made;
 
+    assert(bytes.n <= UINT32_MAX);
     TH_TRY(reserve_blob(made));
-    struct blob_head *head = malloc(sizeof *head + sizeof(struct blob) + bytes.n);
+    struct blob_head *head = malloc(sizeof *head + offsetof(struct blob, bytes) + bytes.n);
     if (!head)
         return TH_NOMEM;
-    *head = (struct blob_head){.next = table->blobs, .table = table};
+    *head = (struct blob_head){.next = table->blobs};
     if (table->blobs)
         table->blobs->previous = head;
     table->blobs = head;
     made->at[made->n++] = head;
 
     struct blob *blob = (struct blob *)head->blob;
-    blob->n = bytes.n;
+    blob->n = (uint32_t)bytes.n;
+    blob->is_dropped = false;
     if (bytes.n)
         memcpy(blob->bytes, bytes.p, bytes.n);
     *out_blob = blob;
@@ -384,10 +384,9 @@ enum th_code table_drop(struct table *table, struct blob *blob)
     if (!blob)
         return TH_OK;
     struct blob_head *head = head_of(blob);
-    assert(head->table == table);
-    assert(!head->is_dropped);
+    assert(!blob->is_dropped);
     TH_TRY(reserve_blob(dropped));
-    head->is_dropped = true;
+    blob->is_dropped = true;
     dropped->at[dropped->n++] = head;
     return TH_OK;
 }
@@ -624,7 +623,7 @@ static void undo(struct table *table, struct batch *batch)
         bring_back(table, past_at(table, batch, --batch->n));
     give_freed(table, batch);
     for (size_t i = 0; i < batch->dropped.n; i++)
-        batch->dropped.at[i]->is_dropped = false;
+        ((struct blob *)batch->dropped.at[i]->blob)->is_dropped = false;
     batch->dropped.n = 0;
     free_blobs(table, &batch->made);
 }

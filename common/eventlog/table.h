@@ -59,7 +59,8 @@ const void *table_next(const struct table *table, size_t *at);
 /* Immutable. An entry may hold pointers to blobs; whoever removes or replaces the pointer drops
  * the blob in the same batch. */
 struct blob {
-    size_t n;
+    uint32_t n;
+    bool is_dropped; /* the table's own */
     char bytes[];
 };
 

@@ -57,7 +57,7 @@ enum th_code timers_add(struct timers *timers, int64_t due_us, struct th_id id)
 
 bool timers_are_stale(const struct timers *timers, size_t entries)
 {
-    return timers->n > STALE_MIN && timers->n / 4 > entries;
+    return timers->n > STALE_MIN && timers->n / 2 > entries;
 }
 
 int64_t timers_next_us(const struct timers *timers)

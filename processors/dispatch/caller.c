@@ -15,8 +15,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SCRATCH_MAX ((size_t)4 * 1024 * 1024)
-#define DONE_MAX    64
+#define SCRATCH_MAX         ((size_t)4 * 1024 * 1024)
+#define DONE_MAX            64
+#define LOOKUPS_FIRST       4 /* in flight: so many go before calls */
+#define LOOKUPS_WAITING_MAX LISTING_GATHERED_MAX
 
 struct caller {
     struct effects effects; /* first: what the shell holds points here */
@@ -366,14 +368,24 @@ static bool start_first(struct caller *caller, struct job_list *list)
     return false;
 }
 
+static bool start_lookups(struct caller *caller, size_t in_flight_max)
+{
+    while (caller->lookups.first && caller->lookups_in_flight < in_flight_max)
+        if (!start_first(caller, &caller->lookups))
+            return false;
+    return true;
+}
+
+/* Under load calls take every place that becomes free: without a few of its own no look-up would
+ * ever be made, and attempts would wait for their prices by the hundred thousand. */
 static void start_waiting(struct caller *caller)
 {
+    if (!start_lookups(caller, LOOKUPS_FIRST))
+        return;
     while (caller->calls.first)
         if (!start_first(caller, &caller->calls))
             return;
-    while (caller->lookups.first && caller->lookups_in_flight < CALLER_LOOKUPS_MAX)
-        if (!start_first(caller, &caller->lookups))
-            return;
+    (void)start_lookups(caller, CALLER_LOOKUPS_MAX);
 }
 
 /* --- what the shell asks for: effects_ops ------------------------------------------------------
@@ -467,7 +479,10 @@ static void take_job(struct caller *caller, const struct effect *effect, int64_t
         end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "no_resources");
         return;
     }
-    if (may_gather(caller, job))
+    bool is_gathered = may_gather(caller, job);
+    if (is_gathered && caller->listing.gathered_n >= LOOKUPS_WAITING_MAX)
+        end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "busy"); /* the core asks later */
+    else if (is_gathered)
         listing_gather(&caller->listing, job);
     else
         job_list_put(job->type == EFFECT_CALL ? &caller->calls : &caller->lookups, job);

@@ -16,7 +16,7 @@
 #include "common/eventlog/reference.h"
 #include "common/secrets.h"
 
-#define CALLER_LOOKUPS_MAX 64 /* in flight at a time; calls come first */
+#define CALLER_LOOKUPS_MAX 64 /* in flight at a time; but for a few, calls come first */
 
 /* Why an attempt must not leave any more, a slug; NULL: it may. Called with the reference
  * read-locked. dispatch_forbids() is the one that production uses. */

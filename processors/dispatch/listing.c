@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#define HALVES_MAX 16
 #define OTHERS_MAX 3 /* records of others for each that is asked for */
 
 void listing_init(struct listing *listing)
@@ -115,32 +116,67 @@ static void take_alike(struct listing *listing, struct job_list *singles)
     }
 }
 
-static int64_t oldest_us(const struct listing *listing)
-{
-    int64_t oldest = INT64_MAX;
+struct span {
+    int64_t oldest_us; /* when the attempts that are open were started */
+    int64_t newest_us;
+};
 
-    for (size_t i = 0; i < listing->jobs_n; i++)
-        if (listing->jobs[i]->as.lookup.started_us < oldest)
-            oldest = listing->jobs[i]->as.lookup.started_us;
-    return oldest;
+static struct span span_of(const struct listing *listing)
+{
+    struct span span = {INT64_MAX, 0};
+
+    for (size_t i = 0; i < listing->jobs_n; i++) {
+        const struct job *job = listing->jobs[i];
+        if (job && job->as.lookup.started_us < span.oldest_us)
+            span.oldest_us = job->as.lookup.started_us;
+        if (job && job->as.lookup.started_us > span.newest_us)
+            span.newest_us = job->as.lookup.started_us;
+    }
+    return span;
+}
+
+static void set_aside(struct listing *listing, int64_t until_us, struct job_list *singles)
+{
+    for (size_t i = 0; i < listing->jobs_n; i++) {
+        struct job *job = listing->jobs[i];
+        if (!job || job->as.lookup.started_us > until_us)
+            continue;
+        listing->jobs[i] = NULL;
+        listing->open_n--;
+        job_list_put(singles, job);
+    }
+}
+
+/* A few that were started long before the others would make the list so long that nobody could ask
+ * for it: they are asked for by themselves, the older half of the time first. False: too few are
+ * left. */
+static bool narrow(struct listing *listing, struct job_list *singles, size_t *out_sent)
+{
+    for (int halves = 0; halves < HALVES_MAX && listing->open_n >= LISTING_JOBS_MIN; halves++) {
+        struct span span = span_of(listing);
+        bool is_known = span.oldest_us / TH_US_PER_SEC > newest_second(listing) - LISTING_SECONDS;
+        *out_sent = sent_since(listing, span.oldest_us);
+        if (is_known && *out_sent <= (OTHERS_MAX + 1) * listing->open_n)
+            return true;
+        set_aside(listing, span.oldest_us + (span.newest_us - span.oldest_us) / 2, singles);
+    }
+    return false;
 }
 
 bool listing_begin(struct listing *listing, struct job_list *singles)
 {
+    size_t n = 0;
+
     listing->lane = listing->gathered.first->as.lookup.lane;
     listing->channel = listing->gathered.first->as.lookup.channel;
     take_alike(listing, singles);
-
-    int64_t since_us = oldest_us(listing);
-    size_t n = sent_since(listing, since_us);
-    bool is_known = since_us / TH_US_PER_SEC > newest_second(listing) - LISTING_SECONDS;
     listing->is_running = true;
-    if (listing->jobs_n < LISTING_JOBS_MIN || !is_known || n > (OTHERS_MAX + 1) * listing->jobs_n) {
+    if (!narrow(listing, singles, &n)) {
         listing_end(listing, singles);
         return false;
     }
     /* Others may use the account, too; that much of theirs is read past, and no more. */
-    listing->pages_left = 2 * (n + listing->jobs_n) / PROVIDER_PAGE_MAX + 2;
+    listing->pages_left = 2 * (n + listing->open_n) / PROVIDER_PAGE_MAX + 2;
     return true;
 }
 

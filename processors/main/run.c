@@ -46,7 +46,7 @@
 #define REFERENCE_PAUSE_NS 20000000L
 #define HEAPS_LOOK_MS      1000
 #define HEAPS_TRIM_FROM    (INT64_C(56) * 1024 * 1024)
-#define HEAPS_TRIM_STEP    (INT64_C(8) * 1024 * 1024)
+#define HEAPS_TRIM_STEP    (INT64_C(4) * 1024 * 1024)
 #define HEAPS_MAX          4
 #define HEAP_BLOCK_MAX     (128 * 1024) /* larger ones are mapped, and unmapped when freed */
 #define PATH_SIZE          4352

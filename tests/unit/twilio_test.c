@@ -528,11 +528,11 @@ static void test_list(void **state)
 
     assert_int_equal(twilio_ops.list_build(&account, PROVIDER_SMS, TH_STR(""), *state, &req, NULL),
                      TH_OK);
-    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=100"));
+    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=250"));
     assert_int_equal(req.method, HTTP_GET);
     assert_int_equal(twilio_ops.list_build(&account, PROVIDER_CALL, TH_STR(""), *state, &req, NULL),
                      TH_OK);
-    assert_str_equal(req.url, TH_STR(PATH "/Calls.json?PageSize=100"));
+    assert_str_equal(req.url, TH_STR(PATH "/Calls.json?PageSize=250"));
 
     print_message("  what cannot be read is left out\n");
     struct http_reply reply =
@@ -562,7 +562,7 @@ static void test_list(void **state)
 
     print_message("  the next page is one of this list, wherever the provider points\n");
     static const char mine[] = "/2010-04-01/Accounts/AC00000000000000000000000000000001/"
-                               "Messages.json?PageSize=100&PageToken=P";
+                               "Messages.json?PageSize=250&PageToken=P";
     static const char *const others[] = {
         ("https://elsewhere.example/2010-04-01/Accounts/AC00000000000000000000000000000001/"
          "Messages.json?Page=1"),
@@ -572,7 +572,7 @@ static void test_list(void **state)
     };
     assert_int_equal(
         twilio_ops.list_build(&account, PROVIDER_SMS, th_str(mine), *state, &req, NULL), TH_OK);
-    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=100&PageToken=P"));
+    assert_str_equal(req.url, TH_STR(PATH "/Messages.json?PageSize=250&PageToken=P"));
     for (size_t i = 0; i < TH_LEN(others); i++)
         assert_int_equal(
             twilio_ops.list_build(&account, PROVIDER_SMS, th_str(others[i]), *state, &req, &err),
