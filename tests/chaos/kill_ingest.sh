@@ -57,7 +57,16 @@ cmp -s "$work/logged_ids" "$work/told_ids" || {
     diff "$work/logged_ids" "$work/told_ids" | head -n 20 >&2
     fail "the log has $(wc -l <"$work/logged_ids") sends, the clients $(wc -l <"$work/told_ids")"
 }
-ledger_await "$requests" 120
+# A request that was in the air when its owner died may never have arrived: it is listed as in doubt.
+for ((i = 0; i < 240; i++)); do
+    get_count
+    doubt=$(sql "SELECT count(*) FROM views.attempts WHERE state IN ('unknown', 'in_doubt')")
+    [ $((executions + doubt)) -lt "$requests" ] || break
+    nap 0.5
+done
+[ $((executions + doubt)) -ge "$requests" ] ||
+    fail "only $executions of $requests were sent, and $doubt are in doubt"
+say "$executions of $requests were sent, $doubt are in doubt"
 ledger_settle 60
 curl -fsS "$ledger_url/summary" >"$work/summary"
 jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null ||
