@@ -210,7 +210,8 @@ void shrink(uint64_t seed, const char *sets, FILE *out)
     tell_how(hunt, sets, out);
     hunt->first = hunt->best = try(seed, sets, &hunt->ending);
     if (!hunt->first.broken[0]) {
-        fprintf(out, "and it does not go wrong when it is played again, which is a fault of sim\n");
+        fprintf(out, "and it does not go wrong when it is played again: either something outside "
+                     "ended the process, or sim is at fault\n");
         free(hunt);
         return;
     }

@@ -161,6 +161,9 @@ static uint64_t await(struct board *board, const pid_t *pids, int jobs)
     while ((pid = waitpid(-1, &status, 0)) > 0)
         for (int i = 0; i < jobs; i++)
             if (pids[i] == pid && status != 0 && !failed) {
+                if (WIFSIGNALED(status))
+                    fprintf(stderr, "ended by signal %d, at seed %" PRIu64 "\n", WTERMSIG(status),
+                            board->seed[i]);
                 failed = board->seed[i];
                 atomic_store(&board->next, UINT64_MAX / 2); /* the others end theirs */
             }
