@@ -21,8 +21,6 @@
 #include "processors/materialize/batch.h"
 #include "schemas/events.h"
 
-#define FOLD_VERSION 1 /* raise it when a row of an existing log would come out otherwise */
-
 #define FOLD_PLACES_MAX 200 /* events of a send that are found again; those that come first */
 
 /* Bit t: topic t is folded. */

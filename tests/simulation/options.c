@@ -239,6 +239,20 @@ static const struct knob {
     KNOB("faults_us", faults_us, 1000000),
 };
 
+bool sim_options_set_all(struct sim_options *options, const char *sets)
+{
+    char text[SIM_SETS_MAX];
+    char *rest = text;
+    char *set;
+
+    if (snprintf(text, sizeof text, "%s", sets) >= (int)sizeof text)
+        return false;
+    while ((set = strsep(&rest, ",")))
+        if (*set && !sim_options_set(options, set))
+            return false;
+    return true;
+}
+
 const char *sim_options_knob(size_t i, int64_t *out_least)
 {
     if (i >= sizeof knobs / sizeof knobs[0])

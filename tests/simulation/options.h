@@ -97,6 +97,11 @@ void sim_options_paced(int n, int pace_per_min, struct sim_options *out);
  * value makes no sense. */
 bool sim_options_set(struct sim_options *options, const char *text);
 
+#define SIM_SETS_MAX 1024
+
+/* Several, with commas between them: less than SIM_SETS_MAX bytes. False: likewise, or too long. */
+bool sim_options_set_all(struct sim_options *options, const char *sets);
+
 /* What a smaller story may do without: the names that can be set, in the order in which it is
  * tried, and the least value of each; NULL: there are no more. */
 const char *sim_options_knob(size_t i, int64_t *out_least);

@@ -12,7 +12,6 @@
 #define TRIES_MAX   600
 #define SALTS       4  /* runs of each smaller set of options: chance makes of each another story */
 #define RUN_MAX_S   20 /* a run that takes longer counts as one that went well */
-#define SETS_MAX    1024
 #define STORY_LINES 60
 #define LINE_MAX    600
 
@@ -22,26 +21,13 @@ struct verdict {
     size_t lines; /* of its story */
 };
 
-static bool apply(struct sim_options *options, const char *sets)
-{
-    char text[SETS_MAX];
-    char *rest = text;
-    char *set;
-
-    (void)snprintf(text, sizeof text, "%s", sets);
-    while ((set = strsep(&rest, ",")))
-        if (*set && !sim_options_set(options, set))
-            return false;
-    return true;
-}
-
 static void play(uint64_t seed, const char *sets)
 {
     struct sim_options options;
 
     (void)alarm(RUN_MAX_S);
     sim_options_of_seed(seed, &options);
-    if (!apply(&options, sets))
+    if (!sim_options_set_all(&options, sets))
         _exit(0);
     struct world *world = world_new(&options, true);
     world_run(world);
@@ -112,7 +98,7 @@ static struct verdict try(uint64_t seed, const char *sets, struct ending *ending
 }
 
 /* sets with one more; the later one counts. */
-static void with(const char *sets, const char *name, int64_t value, char out[SETS_MAX])
+static void with(const char *sets, const char *name, int64_t value, char out[SIM_SETS_MAX])
 {
     size_t size = strlen(name);
     const char *at = sets;
@@ -123,18 +109,18 @@ static void with(const char *sets, const char *name, int64_t value, char out[SET
         size_t length = strcspn(at, ",");
         bool is_same = length > size && memcmp(at, name, size) == 0 && at[size] == '=';
         if (!is_same)
-            n += (size_t)snprintf(out + n, SETS_MAX - n, "%.*s,", (int)length, at);
+            n += (size_t)snprintf(out + n, SIM_SETS_MAX - n, "%.*s,", (int)length, at);
         at += length + (at[length] == ',');
     }
-    assert(n < SETS_MAX - 64);
-    (void)snprintf(out + n, SETS_MAX - n, "%s=%" PRId64, name, value);
+    assert(n < SIM_SETS_MAX - 64);
+    (void)snprintf(out + n, SIM_SETS_MAX - n, "%s=%" PRId64, name, value);
 }
 
 struct hunt {
     uint64_t seed;
     struct verdict first, best;
     struct ending ending, tried;
-    char sets[SETS_MAX];
+    char sets[SIM_SETS_MAX];
     int tries;
 };
 
@@ -154,8 +140,8 @@ static bool try_sets(struct hunt *hunt, const char *sets)
 /* Less of one thing. */
 static bool try_less(struct hunt *hunt, const char *name, int64_t value)
 {
-    char less[SETS_MAX];
-    char salted[SETS_MAX];
+    char less[SIM_SETS_MAX];
+    char salted[SIM_SETS_MAX];
 
     with(hunt->sets, name, value, less);
     if (try_sets(hunt, less))
@@ -173,7 +159,7 @@ static bool try_knob(struct hunt *hunt, size_t knob, const char *name, int64_t l
     struct sim_options options;
 
     sim_options_of_seed(hunt->seed, &options);
-    (void)apply(&options, hunt->sets);
+    (void)sim_options_set_all(&options, hunt->sets);
     int64_t now = sim_options_value(&options, knob);
     if (now <= least || strcmp(name, "salt") == 0)
         return false;

@@ -76,26 +76,13 @@ static void count_run(struct world *world, struct totals *totals)
     totals->in_flight += world->in_flight_at_kills;
 }
 
-static bool set_all(struct sim_options *options, const char *sets)
-{
-    char text[1024];
-    char *rest = text;
-    char *set;
-
-    (void)snprintf(text, sizeof text, "%s", sets);
-    while ((set = strsep(&rest, ",")))
-        if (*set && !sim_options_set(options, set))
-            return false;
-    return true;
-}
-
 static void run_one(uint64_t seed, const struct wish *wish, struct totals *totals)
 {
     struct sim_options options;
     struct sim_certificate certificate;
 
     sim_options_of_seed(seed, &options);
-    (void)set_all(&options, wish->sets);
+    (void)sim_options_set_all(&options, wish->sets);
     if (wish->is_tracing)
         sim_options_print(&options, stdout);
     coverage_into(&totals->coverage);
@@ -302,7 +289,7 @@ static bool read_wish(int argc, char **argv, struct wish *wish)
             return false;
     }
     sim_options_of_seed(1, &probe);
-    return wish->jobs > 0 && wish->jobs <= JOBS_MAX && set_all(&probe, wish->sets);
+    return wish->jobs > 0 && wish->jobs <= JOBS_MAX && sim_options_set_all(&probe, wish->sets);
 }
 
 int main(int argc, char **argv)
