@@ -252,11 +252,12 @@ check_partition() {
         fail "the certificate does not partition the $1 recipients: $certificate"
 }
 
-# check_ledger FIRST N IN_FLIGHT: nobody was called twice; whoever was not called is listed as in
-# doubt, or as given up after its tries (or was never to be called, after a cancel); nobody whose call was executed and reported is
-# in doubt; and no more are in doubt than were in flight when we killed.
+# check_ledger FIRST N IN_FLIGHT [OUTCOME]: nobody was called twice; whoever was not called is listed
+# as in doubt (or was never to be called, after a cancel; or is listed with that outcome, which is for
+# a provider that was away for longer than a send is tried); nobody whose call was executed and
+# reported is in doubt; and no more are in doubt than were in flight when we killed.
 check_ledger() {
-    local first=$1 n=$2 doubt_max=$3
+    local first=$1 n=$2 doubt_max=$3 excused=${4:-}
     curl -fsS "$ledger_url?format=csv" >"$work/ledger.csv"
     telehub recipients "$campaign" --outcome in_doubt --csv >"$work/in_doubt.csv" ||
         fail "the recipients in doubt cannot be listed"
@@ -265,8 +266,11 @@ check_ledger() {
         telehub recipients "$campaign" --outcome unreached:cancelled --csv >"$work/cancelled.csv" ||
             fail "the cancelled recipients cannot be listed"
     fi
-    telehub recipients "$campaign" --outcome exhausted --csv >"$work/exhausted.csv" ||
-        fail "the recipients that were given up cannot be listed"
+    echo phone >"$work/excused.csv"
+    if [ -n "$excused" ]; then
+        telehub recipients "$campaign" --outcome "$excused" --csv >"$work/excused.csv" ||
+            fail "the recipients that are $excused cannot be listed"
+    fi
     awk -F, -v first="$first" -v n="$n" -v doubt_max="$doubt_max" '
         function number(text) { gsub(/"/, "", text); return text }
         FNR == 1 { file++; delete column; for (i = 1; i <= NF; i++) column[number($i)] = i; next }
@@ -277,7 +281,7 @@ check_ledger() {
         }
         file == 2 { doubt[number($column["phone"])] = 1 }
         file == 3 { cancelled[number($column["phone"])] = 1 }
-        file == 4 { given_up[number($column["phone"])] = 1 }
+        file == 4 { excused[number($column["phone"])] = 1 }
         END {
             for (i = first; i < first + n; i++) {
                 to = sprintf("+917%09d", i)
@@ -285,18 +289,19 @@ check_ledger() {
                 if (calls[to] > 1) { twice++; who_twice = to }
                 if (to in cancelled) {
                     if (calls[to] > 0) { wrong++; who_wrong = to }
-                } else if (!calls[to] && !(to in doubt) && !(to in given_up)) { skipped++; who_skipped = to }
+                } else if (!calls[to] && (to in excused)) { given_up++
+                } else if (!calls[to] && !(to in doubt)) { skipped++; who_skipped = to }
                 if (to in doubt) {
                     doubts++
                     if (to in reported) { settled++; who_settled = to }
                 }
             }
             printf "ledger: %d of %d called, %d twice %s, %d skipped %s, %d cancelled yet called %s, " \
-                "%d in doubt, of which %d reported %s\n", executed, n, twice, who_twice, skipped,
-                who_skipped, wrong, who_wrong, doubts, settled, who_settled
+                "%d given up, %d in doubt, of which %d reported %s\n", executed, n, twice, who_twice,
+                skipped, who_skipped, wrong, who_wrong, given_up, doubts, settled, who_settled
             exit twice || skipped || wrong || settled || doubts > doubt_max
         }' "$work/ledger.csv" "$work/in_doubt.csv" "$work/cancelled.csv" \
-        "$work/exhausted.csv" >"$work/verdict" || {
+        "$work/excused.csv" >"$work/verdict" || {
         say "$(<"$work/verdict")"
         fail "the ledger testifies against us (at most $doubt_max may be in doubt)"
     }
