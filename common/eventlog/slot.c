@@ -384,8 +384,6 @@ static int64_t wait_running(const struct slot *slot)
         wait_us = sooner(wait_us, wait_for_input(slot));
     else if (!slot->committing)
         return 0;
-    if (slot_is_gathering(slot))
-        wait_us = sooner(wait_us, slot->commit_boot_us + slot->config.gather_us - slot->boot_us);
     if (!slot->committing && slot->moved_at_us >= 0)
         wait_us = sooner(wait_us, slot->moved_at_us + MOVED_WAIT_US - slot->boot_us);
     return slot->snapshot.is_active ? 0 : wait_us;

@@ -47,10 +47,7 @@ struct slot_config {
     struct effects *effects; /* NULL: the core has none */
     int slot;
     int slots;
-    int64_t poll_us;   /* how often inputs are looked at without a hint; grows to 8 × when idle */
-    int64_t gather_us; /* from a commit's start to the next one's, unless the batch is full:
-                          what comes alone waits for nothing, what comes by the thousand
-                          shares transactions. 0: none waits */
+    int64_t poll_us; /* how often inputs are looked at without a hint; grows to 8 × when idle */
     int64_t reopen_wait_us; /* after a fence or an error, before competing again */
     struct slot_meters meters;
     size_t snapshot_bytes_min; /* own log bytes since the last snapshot before a new one is made */

@@ -264,12 +264,6 @@ static void swap_batches(struct slot *slot)
     slot->commit_started_us = th_clock_monotonic_us(slot->config.clock);
 }
 
-bool slot_is_gathering(const struct slot *slot)
-{
-    return slot->phase == SLOT_RUNNING && !slot->committing && slot->gathering->inputs > 0 &&
-           slot->boot_us - slot->commit_boot_us < slot->config.gather_us && slot_has_room(slot);
-}
-
 enum th_code slot_start_commit(struct slot *slot, struct th_err *err)
 {
     struct slot_batch *batch = slot->gathering;
@@ -281,8 +275,6 @@ enum th_code slot_start_commit(struct slot *slot, struct th_err *err)
         undo_gathering(slot);
         return TH_OK;
     }
-    if (slot_is_gathering(slot))
-        return TH_OK;
     TH_TRY(flush(slot, err));
     bool has_said = batch->said.outputs_n || batch->said.effects.n;
     if (!has_said && batch->inputs)

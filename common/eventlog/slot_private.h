@@ -258,9 +258,6 @@ enum th_code slot_answer_asks(struct slot *slot);
 /* What one input may say into the gathering batch. */
 struct core_output slot_output(struct slot *slot, const struct input *input);
 
-/* Is there something to commit that still waits for more? */
-bool slot_is_gathering(const struct slot *slot);
-
 /* The number of the transaction that the gathering batch will be. */
 uint64_t slot_txn_seq(const struct slot *slot);
 

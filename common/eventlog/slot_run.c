@@ -71,14 +71,6 @@ static bool is_commit_done(const struct slot *slot, int stop_fd)
     return fds[1].fd >= 0 && poll(fds, TH_LEN(fds), GATHER_EVERY_MS) != 0;
 }
 
-/* Likewise while a commit waits for more. */
-static void let_gather(int stop_fd)
-{
-    struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
-
-    poll(&fd, 1, GATHER_EVERY_MS);
-}
-
 /* Only what would lead to something is waited for: while a batch is full, hints stay unheard. */
 static void wait_for_news(const struct slot *slot, int stop_fd, int64_t next_us)
 {
@@ -86,10 +78,6 @@ static void wait_for_news(const struct slot *slot, int stop_fd, int64_t next_us)
     struct pollfd fds[4] = {{.fd = stop_fd, .events = POLLIN}};
     nfds_t n = 1;
 
-    if (slot_is_gathering(slot)) {
-        let_gather(stop_fd);
-        return;
-    }
     if (slot->committing && is_commit_done(slot, stop_fd))
         return;
     if (slot->phase == SLOT_CURSORS || slot->committing)

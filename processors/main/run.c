@@ -237,7 +237,6 @@ static enum th_code start_slot(struct run *run, const struct core_ops *core, con
         .slot = slot,
         .slots = (int)th_conf_int(run->conf, "slots"),
         .poll_us = th_conf_duration_us(run->conf, "slot_poll"),
-        .gather_us = th_conf_duration_us(run->conf, "slot_gather"),
         .reopen_wait_us = th_conf_duration_us(run->conf, "slot_reopen_wait"),
         .snapshot_bytes_min = th_conf_size(run->conf, "slot_snapshot"),
         .meters = meters_slot_series(run->meters, core->name),

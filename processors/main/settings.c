@@ -41,10 +41,6 @@ static const struct th_conf_key installation_keys[] = {
 
 static const struct th_conf_key log_keys[] = {
     DURATION("slot_poll", "250ms", "1ms", "10s", "How often a slot looks for input unasked."),
-    DURATION(
-        "slot_gather", "5ms", "0", "1s",
-        "From one commit of a slot to the next, unless there is enough to commit. What comes alone "
-        "waits for nothing."),
     DURATION("slot_reopen_wait", "500ms", "1ms", "1min",
              "After a slot was lost, before it is taken again."),
     {"slot_snapshot", TH_CONF_SIZE, "16MB", "64kB", "1GB", NULL, NULL,

@@ -481,44 +481,6 @@ static void append_config(struct world *world, int i)
     world_append(world, TOPIC_CONFIG, th_str(slug), th_buf_str(&value));
 }
 
-/* Requests 400 ms apart; the commits that they took. */
-static uint64_t commits_of(struct world *world, int requests)
-{
-    uint64_t before = commits(world);
-
-    for (int i = 0; i < requests; i++) {
-        world_request(world, CHANNEL_SMS);
-        world_step_all(world, 1);
-    }
-    return commits(world) - before;
-}
-
-static void test_what_comes_often_shares_commits(void **unused)
-{
-    (void)unused;
-    struct world busy;
-    struct world paced;
-
-    world_init(&busy, 1, &toy_core);
-    world_init(&paced, 1, &toy_core);
-    paced.gather_us = 5 * TH_US_PER_SEC;
-    world_settle(&busy);
-    world_settle(&paced);
-    world_step_all(&paced, 15); /* what opening left is long over */
-    print_message("  what comes alone waits for nothing\n");
-    assert_true(commits_of(&paced, 1) > 0);
-    print_message("  what follows waits for more\n");
-    uint64_t at_once = commits_of(&busy, 40);
-    uint64_t together = commits_of(&paced, 40);
-    print_message("  %d commits, and %d\n", (int)at_once, (int)together);
-    assert_true(together > 0);
-    assert_true(3 * together < at_once);
-    world_step_all(&paced, 50); /* request, recipient, call, end: a wait for each */
-    world_check(&paced, false);
-    world_fini(&busy);
-    world_fini(&paced);
-}
-
 static void test_the_reference_is_whole_before_a_slot_opens(void **unused)
 {
     (void)unused;
@@ -577,7 +539,6 @@ int main(void)
         cmocka_unit_test(test_an_empty_log_may_be_begun),
         cmocka_unit_test(test_an_own_event_that_cannot_be_read_stops_the_slot),
         cmocka_unit_test(test_an_idle_slot_commits_nothing),
-        cmocka_unit_test(test_what_comes_often_shares_commits),
         cmocka_unit_test(test_the_reference_is_whole_before_a_slot_opens),
     };
 

@@ -236,7 +236,6 @@ static void start(struct runner *runner)
         .slots = WORLD_SLOTS,
         .poll_us = 1000,
         .reopen_wait_us = 5000,
-        .gather_us = world->gather_us,
         .snapshot_bytes_min = world->snapshot_bytes_min,
     };
     assert_int_equal(slot_new(&config, &runner->is, NULL), TH_OK);

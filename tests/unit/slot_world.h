@@ -42,7 +42,6 @@ struct world {
     struct reference_follower *follower;
     const struct core_ops *core;
     size_t snapshot_bytes_min;
-    int64_t gather_us;
     int processes;
     bool has_rival; /* runners[2] competes for slot 0 */
     struct runner runners[WORLD_RUNNERS];
