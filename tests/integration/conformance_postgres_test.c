@@ -114,7 +114,7 @@ static void kill_connection(void *arg, struct th_log *log, enum log_app app, int
 
     (void)log;
     slot_name(app, slot, name);
-    if (log_cluster_kill(&postgres->logs, name) == 0)
+    if (log_cluster_kill(&postgres->logs, name, 5000) == 0)
         abort();
 }
 

@@ -289,7 +289,7 @@ static const char slot_name[] = "telehub slot 3/2";
 static void *kill_slot(void *argument)
 {
     sleep_us(*(const long *)argument);
-    log_cluster_kill(&logs, slot_name);
+    log_cluster_kill(&logs, slot_name, 5000);
     return NULL;
 }
 

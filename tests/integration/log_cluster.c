@@ -111,15 +111,16 @@ void log_cluster_crash(struct log_cluster *logs)
     logs->admin = connect_as(conninfo);
 }
 
-int log_cluster_kill(struct log_cluster *logs, const char *application_name)
+int log_cluster_kill(struct log_cluster *logs, const char *application_name, int wait_ms)
 {
     static const struct pg_statement sql_kill = {
-        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+        "SELECT count(pg_terminate_backend(pid, $2::int8)) FROM pg_stat_activity"
         " WHERE application_name = $1::text AND datname = current_database()",
     };
     struct pg_params params = {0};
 
     pg_add_bytes(&params, th_str(application_name));
+    pg_add_int8(&params, wait_ms);
     int n = (int)log_cluster_admin(logs, &sql_kill, &params);
     pg_params_fini(&params);
     return n;

@@ -38,7 +38,8 @@ int64_t log_cluster_admin(struct log_cluster *logs, const struct pg_statement *s
 /* Kill the server as a power cut would end it, and start it again; returns when it is there. */
 void log_cluster_crash(struct log_cluster *logs);
 
-/* End the backends of that application_name and wait until they are gone; how many there were. */
-int log_cluster_kill(struct log_cluster *logs, const char *application_name);
+/* End the backends of that application_name and wait at most so long for each to be gone (the
+ * server looks every 100 ms; 0: do not wait); how many there were. */
+int log_cluster_kill(struct log_cluster *logs, const char *application_name, int wait_ms);
 
 #endif

@@ -882,7 +882,7 @@ static void test_killed_connections_are_opened_again(void **unused)
 {
     (void)unused;
     (void)certificate_of(us, story_campaign(OURS));
-    assert_true(log_cluster_kill(&logs, "telehub views") > 0);
+    assert_true(log_cluster_kill(&logs, "telehub views", 5000) > 0);
     (void)certificate_of(us, story_campaign(OURS));
 }
 

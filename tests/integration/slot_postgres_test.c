@@ -150,7 +150,7 @@ static void kill_a_backend(int n)
     char name[64];
 
     snprintf(name, sizeof name, "telehub slot %d/%d", LOG_APP_RETRY, n % SLOTS);
-    log_cluster_kill(&logs, name);
+    log_cluster_kill(&logs, name, 5000);
 }
 
 static struct th_log *open_log(void)

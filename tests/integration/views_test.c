@@ -126,18 +126,28 @@ static bool is_all_folded(void)
     return ask("SELECT count(*) FROM views.sends") == STORY_SENDS;
 }
 
-/* Both slots fold while their backends are killed, until everything is there. */
+static uint64_t batches_of(const struct running slots[2])
+{
+    return materialize_status(slots[0].m).batches + materialize_status(slots[1].m).batches;
+}
+
+/* Both slots fold while their backends are killed every few batches, however fast they come, until
+ * everything is there. */
 static void fold_through_kills(struct th_log *log, int kills_min)
 {
     struct running slots[2];
+    uint64_t kill_at = 0;
     int killed = 0;
 
     for (int i = 0; i < 2; i++)
         start_slot(&slots[i], log, i, 1024);
     for (int tries = 0; !is_all_folded(); tries++) {
-        assert_true(tries < 2000);
-        sleep_ms(10);
-        killed += log_cluster_kill(&logs, "telehub materialize");
+        assert_true(tries < 20000);
+        sleep_ms(1);
+        if (batches_of(slots) < kill_at)
+            continue;
+        kill_at = batches_of(slots) + 4;
+        killed += log_cluster_kill(&logs, "telehub materialize", 0);
     }
     struct materialize_status first = stop_slot(&slots[0]);
     struct materialize_status second = stop_slot(&slots[1]);
