@@ -33,6 +33,7 @@ enum handled campaign_start(struct request *request);
 enum handled campaign_pause(struct request *request);
 enum handled campaign_resume(struct request *request);
 enum handled campaign_cancel(struct request *request);
+enum handled campaign_pace(struct request *request);
 
 /* campaign_views.c */
 enum handled campaign_list(struct request *request);

@@ -202,3 +202,26 @@ enum handled campaign_cancel(struct request *request)
 {
     return command(request, EVENT_CANCEL_CAMPAIGN);
 }
+
+enum handled campaign_pace(struct request *request)
+{
+    static const char *const members[] = {"pace", NULL};
+    TH_AUTO(th_json) struct json_t *document = NULL;
+    struct event event = {.type = EVENT_SET_CAMPAIGN_PACE};
+    struct th_err err = {0};
+    struct th_id campaign;
+    struct write write;
+    enum handled handled;
+    int32_t pace;
+
+    if (!body_json(request, members, &document, &handled))
+        return handled;
+    if (spec_pace(th_json_at(th_json_root(document), "pace"), &pace, &err) != TH_OK)
+        return problem_json(request, &err);
+    if (!find_campaign(request, &campaign, &handled) ||
+        !write_begin(request, "command", &write, &handled))
+        return handled;
+    event.as.set_campaign_pace =
+        (struct set_campaign_pace){.meta = write.meta, .campaign = campaign, .pace_per_min = pace};
+    return store(request, &write, campaign, &event);
+}

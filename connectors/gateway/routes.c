@@ -34,6 +34,7 @@ const struct route routes[] = {
     {"POST",   V1 "/campaigns/{id}/pause",       WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, campaign_pause},
     {"POST",   V1 "/campaigns/{id}/resume",      WHO_TENANT,   KEY_REQUIRED, BODY_NONE, LANE_API, false, campaign_resume},
     {"POST",   V1 "/campaigns/{id}/cancel",      WHO_TENANT,   KEY_OPTIONAL, BODY_NONE, LANE_API, false, campaign_cancel},
+    {"POST",   V1 "/campaigns/{id}/pace",        WHO_TENANT,   KEY_REQUIRED, BODY_JSON, LANE_API, false, campaign_pace},
     {"GET",    V1 "/campaigns/{id}/progress",    WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_progress},
     {"GET",    V1 "/campaigns/{id}/certificate", WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_certificate},
     {"GET",    V1 "/campaigns/{id}/recipients",  WHO_TENANT,   KEY_NONE,     BODY_NONE, LANE_API, false, campaign_recipients},

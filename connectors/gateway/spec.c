@@ -142,17 +142,14 @@ enum th_code spec_attempts(struct th_json value, int32_t *out_attempts, struct t
 /* --- campaigns -----------------------------------------------------------------------------------
  */
 
-static enum th_code read_pace(struct th_json value, int32_t *out_pace, struct th_err *err)
+enum th_code spec_pace(struct th_json value, int32_t *out_pace, struct th_err *err)
 {
     struct th_str text;
-    int64_t pace = SPEC_PACE_PRESET;
+    int64_t pace = 0;
 
-    if (th_json_is_given(value)) {
-        if (th_json_str(value, 3, 3, &text, NULL) == TH_OK && th_str_eq(text, TH_STR("max")))
-            pace = 0;
-        else if (th_json_int(value, 1, PACE_MAX, &pace, NULL) != TH_OK)
-            return th_json_fail(value, err, "must be max, or sends per minute, 1 to %d", PACE_MAX);
-    }
+    if ((th_json_str(value, 3, 3, &text, NULL) != TH_OK || !th_str_eq(text, TH_STR("max"))) &&
+        th_json_int(value, 1, PACE_MAX, &pace, NULL) != TH_OK)
+        return th_json_fail(value, err, "must be max, or sends per minute, 1 to %d", PACE_MAX);
     *out_pace = (int32_t)pace;
     return TH_OK;
 }
@@ -226,14 +223,16 @@ static enum th_code read_id(struct th_json value, struct th_id *out_id, struct t
 enum th_code spec_campaign(struct request *request, struct th_json root,
                            struct campaign_spec *out_spec, struct th_err *err)
 {
-    struct campaign_spec spec = {0};
+    struct campaign_spec spec = {.pace_per_min = SPEC_PACE_PRESET};
+    struct th_json pace = th_json_at(root, "pace");
     struct th_json duplicates = th_json_at(root, "allow_duplicates");
 
     TH_TRY(th_json_str(th_json_at(root, "name"), 1, 200, &spec.name, err));
     TH_TRY(spec_channel(th_json_at(root, "channel"), &spec.channel, err));
     TH_TRY(read_id(th_json_at(root, "audience"), &spec.audience, err));
     TH_TRY(read_texts(request, th_json_at(root, "text"), &spec.texts, err));
-    TH_TRY(read_pace(th_json_at(root, "pace"), &spec.pace_per_min, err));
+    if (th_json_is_given(pace))
+        TH_TRY(spec_pace(pace, &spec.pace_per_min, err));
     TH_TRY(spec_accounts(request, th_json_at(root, "providers"), &spec.accounts, err));
     TH_TRY(spec_policy(th_json_at(root, "policy"), &spec.policy, err));
     TH_TRY(spec_category(th_json_at(root, "category"), &spec.category, err));

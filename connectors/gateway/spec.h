@@ -33,6 +33,10 @@ enum th_code spec_policy(struct th_json value, enum send_policy *out_policy, str
 TH_MUST_USE
 enum th_code spec_attempts(struct th_json value, int32_t *out_attempts, struct th_err *err);
 
+/* Required: "max", which is 0, or sends per minute. */
+TH_MUST_USE
+enum th_code spec_pace(struct th_json value, int32_t *out_pace, struct th_err *err);
+
 /* The whole body of POST /campaigns. */
 TH_MUST_USE
 enum th_code spec_campaign(struct request *request, struct th_json root,

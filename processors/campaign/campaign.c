@@ -82,6 +82,9 @@ static enum th_code take_event(struct turn *turn, const struct event *event)
     case EVENT_CANCEL_CAMPAIGN:
         return campaign_command(turn, event_meta(event), event->as.cancel_campaign.campaign,
                                 COMMAND_CANCEL);
+    case EVENT_SET_CAMPAIGN_PACE:
+        return campaign_command(turn, event_meta(event), event->as.set_campaign_pace.campaign,
+                                COMMAND_PACE);
     case EVENT_SENDS_MOVED:
         return campaign_sends_moved(turn, &event->as.sends_moved);
     case EVENT_RELEASE_WANTED:
@@ -277,7 +280,7 @@ const struct core_ops campaign_core = {
     .app = LOG_APP_CAMPAIGN,
     .own = TOPIC_CAMPAIGN_EVENTS,
     .inputs = 1U << TOPIC_CAMPAIGN_COMMANDS | 1U << TOPIC_CAMPAIGN_PROGRESS,
-    .fold_version = 1,
+    .fold_version = 2,
     .new = campaigns_new,
     .free = campaigns_free,
     .decide = campaign_decide,

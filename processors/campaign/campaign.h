@@ -8,6 +8,12 @@
  *                        running -> completed
  *              any but the ends -> cancelling -> cancelled
  *
+ * The pace can be changed until it has ended. A change holds for releases made from then on: those
+ * made before are at most look_ahead_us ahead, and the next is due a distance of the new pace after
+ * the last of them. So in no 60 s do more reach the provider than the greatest pace that a release
+ * among them was made under. Releases without a limit (pace 0) have no time at which they are late:
+ * when a pace is set, none is made before they are all used up. A pause takes them back at once.
+ *
  * Completed: every row was released or suppressed, every send stands in an end, nothing is being
  * resolved, no report is awaited, every release is used up. Cancelled: the same, of what had been
  * released.

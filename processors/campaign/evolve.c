@@ -117,6 +117,8 @@ static enum th_code noted(struct campaigns *cs, struct campaign *c, const struct
     c->unknown += ev->unknown;
     c->suppressed += ev->suppressed;
     c->ended += ev->ended;
+    if (campaign_open(c) == 0)
+        c->is_draining = false;
     note_answer(c, ev);
     for (size_t i = 0; i < ev->wanted.n; i++)
         TH_TRY(push_ask(cs, c, ev->wanted.at[i]));
@@ -129,6 +131,13 @@ static void control(struct campaign *c, enum campaign_phase phase, int64_t versi
     c->version = version;
     c->answered[0] = c->answered[1] = 0;
     c->in_flight = 0;
+}
+
+static void pace_changed(struct campaign *c, const struct campaign_pace_changed *ev)
+{
+    if (c->pace_per_min == 0 && ev->pace_per_min != 0 && campaign_open(c) > 0)
+        c->is_draining = true;
+    c->pace_per_min = ev->pace_per_min;
 }
 
 static enum th_code drop_asks(struct campaigns *cs, struct campaign *c)
@@ -182,6 +191,9 @@ static enum th_code evolve_one(struct campaigns *cs, struct campaign *c, const s
     case EVENT_CAMPAIGN_CANCELLED:
         control(c, CAMPAIGN_CANCELLED, event->as.campaign_cancelled.version);
         return TH_OK;
+    case EVENT_CAMPAIGN_PACE_CHANGED:
+        pace_changed(c, &event->as.campaign_pace_changed);
+        return TH_OK;
     case EVENT_COMMAND_REFUSED:
         refused(c, &event->as.command_refused);
         return TH_OK;
@@ -209,6 +221,7 @@ static bool subject(const struct event *event, struct th_id *out)
         SUBJECT(EVENT_CAMPAIGN_CANCELLING, campaign_cancelling)
         SUBJECT(EVENT_CAMPAIGN_COMPLETED, campaign_completed)
         SUBJECT(EVENT_CAMPAIGN_CANCELLED, campaign_cancelled)
+        SUBJECT(EVENT_CAMPAIGN_PACE_CHANGED, campaign_pace_changed)
         SUBJECT(EVENT_COMMAND_REFUSED, command_refused)
     default:
         return false;

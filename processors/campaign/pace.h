@@ -4,7 +4,9 @@
  * the provider, so one that is spaced PACE_WINDOW_US / pace from the next keeps any window of 60 s
  * at the provider within the pace, whatever a crash or a pause does: the state is one time.
  * Releases are made in groups that span at most PACE_GROUP_US, whose members share the last one's
- * time; the window is longer by that much. Pure.
+ * time; the window is longer by that much. The pace may be another at each release: the distance to
+ * the one before it is that of its own pace, so a window holds no more than the greatest pace of
+ * those in it. Pure.
  */
 #ifndef TELEHUB_PROCESSORS_CAMPAIGN_PACE_H
 #define TELEHUB_PROCESSORS_CAMPAIGN_PACE_H

@@ -20,6 +20,8 @@ static int32_t permitted(const struct turn *turn, const struct campaign *c, int3
     *out = (struct release){now, 0};
     if (n == 0 || c->pace_per_min == 0)
         return n;
+    if (c->is_draining)
+        return 0; /* who was let go without a limit may still start at any moment */
     if (n > pace_group(c->pace_per_min))
         n = pace_group(c->pace_per_min);
     out->send_at_us = pace_send_at(c->pace_per_min, c->last_send_at_us, n, now);
@@ -224,7 +226,9 @@ enum th_code campaign_release(struct turn *turn, const struct campaign *c)
 
 enum th_code campaign_plan_next(struct turn *turn, const struct campaign *c, bool has_progressed)
 {
-    if (c->phase != CAMPAIGN_RUNNING || !campaign_has_work(c) ||
+    bool is_draining = c->is_draining && c->pace_per_min != 0;
+
+    if (c->phase != CAMPAIGN_RUNNING || !campaign_has_work(c) || is_draining ||
         campaign_open(c) >= turn->cs->config.look_ahead)
         return TH_OK;
     int64_t due = next_release_us(turn, c);

@@ -78,7 +78,8 @@ static enum th_code load_campaign(struct campaigns *cs, struct th_str *bytes)
 
     if (!saved_take_struct(bytes, &c, sizeof c) || !saved_take(bytes, &tenant) ||
         !saved_take(bytes, &spec) || c.phase >= CAMPAIGN_PHASES ||
-        !saved_is_bool(&c.allow_duplicates) || !saved_is_bool(&c.has_stated))
+        !saved_is_bool(&c.allow_duplicates) || !saved_is_bool(&c.has_stated) ||
+        !saved_is_bool(&c.is_draining) || c.pace_per_min < 0)
         return TH_CORRUPT;
     TH_TRY(table_insert(cs->campaigns, c.id, &entry));
     c.tenant = c.spec = NULL;

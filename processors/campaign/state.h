@@ -14,6 +14,7 @@ struct campaign {
     int32_t pace_per_min;
     struct th_id audience;
     bool allow_duplicates;
+    bool is_draining; /* releases without a limit are out, and a pace was set since */
 
     bool has_stated; /* the start named a number of recipients */
     int64_t stated;

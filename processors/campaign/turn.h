@@ -39,7 +39,7 @@ enum th_code campaign_advance(struct turn *turn, struct th_id id);
 
 /* --- command.c ------------------------------------------------------------------------------- */
 
-enum command { COMMAND_START, COMMAND_PAUSE, COMMAND_RESUME, COMMAND_CANCEL };
+enum command { COMMAND_START, COMMAND_PAUSE, COMMAND_RESUME, COMMAND_CANCEL, COMMAND_PACE };
 
 enum th_code campaign_create_command(struct turn *turn, const struct create_campaign *command);
 enum th_code campaign_command(struct turn *turn, const struct meta *meta, struct th_id id,

@@ -46,19 +46,18 @@ static enum th_code read_text(const char *path, char *out, size_t size, struct t
                                      : th_fail(err, TH_INVALID, "--text %s: not UTF-8", path);
 }
 
-static enum th_code put_pace(struct cli *cli, struct th_json_out *out, struct th_err *err)
+static enum th_code put_pace(struct cli *cli, const char *what, const char *pace,
+                             struct th_json_out *out, struct th_err *err)
 {
-    const char *pace = cli_value(cli, "--pace");
     int64_t n;
 
-    if (pace && strcmp(pace, "max") == 0) {
+    if (strcmp(pace, "max") == 0) {
         th_json_put_text(out, "pace", "max");
         return TH_OK;
     }
-    if (pace && !th_str_int(th_str(pace), 1, 1000000, &n))
-        return cli_usage(cli, err, "--pace %s: must be 1 to 1000000 per minute, or max", pace);
-    if (pace)
-        th_json_put_int(out, "pace", n);
+    if (!th_str_int(th_str(pace), 1, 1000000, &n))
+        return cli_usage(cli, err, "%s %s: must be 1 to 1000000 per minute, or max", what, pace);
+    th_json_put_int(out, "pace", n);
     return TH_OK;
 }
 
@@ -91,7 +90,8 @@ static enum th_code put_campaign(struct cli *cli, struct th_json_out *out, struc
     th_json_put_text(out, "channel", cli_value(cli, "--channel"));
     th_json_put_text(out, "audience", cli_value(cli, "--audience"));
     th_json_put_str(out, "text", text);
-    TH_TRY(put_pace(cli, out, err));
+    if (cli_has(cli, "--pace"))
+        TH_TRY(put_pace(cli, "--pace", cli_value(cli, "--pace"), out, err));
     if (cli_has(cli, "--provider")) {
         th_json_begin_array(out, "providers");
         for (int i = 0; (provider = cli_value_at(cli, "--provider", i)); i++)
@@ -185,6 +185,21 @@ static enum th_code campaign_control(struct cli *cli, struct th_err *err)
                    err);
 }
 
+static enum th_code campaign_pace(struct cli *cli, struct th_err *err)
+{
+    TH_AUTO(client) struct client *client = NULL;
+    TH_AUTO(th_buf) struct th_buf body = {0};
+    struct th_json_out out = {&body, false};
+    char path[CLIENT_PATH_MAX];
+
+    th_json_begin(&out, NULL);
+    TH_TRY(put_pace(cli, "pace", cli->words[1], &out, err));
+    th_json_end(&out);
+    TH_TRY(client_open(cli, &client, err));
+    path_of(cli, "/pace", path);
+    return command(cli, client, path, th_buf_str(&body), "has another pace", err);
+}
+
 static enum th_code on_campaign(void *arg, struct th_json c, struct th_err *err)
 {
     (void)arg, (void)err;
@@ -233,6 +248,8 @@ const struct cli_command cli_campaign_commands[] = {
      NULL, campaign_control},
     {"campaign cancel", "ID", 1, 1, "Send nothing more, for ever.", "  telehub campaign cancel ID",
      NULL, campaign_control},
+    {"campaign pace", "ID N|max", 2, 2, "Change how many are sent in any 60 seconds.",
+     "  telehub campaign pace ID 1200\n  telehub campaign pace ID max", NULL, campaign_pace},
     {"campaign watch", "ID", 1, 1, "Show its progress until it has ended.",
      "  telehub campaign watch ID\n  telehub campaign watch ID --json 2>/dev/null", NULL,
      campaign_watch},

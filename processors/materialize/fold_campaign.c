@@ -191,6 +191,9 @@ static enum th_code take(const struct folding *f, struct campaigns_row *row)
         row->in_flight = 0;
         TH_TRY(apply_command(f));
         return enter(f, row, "running");
+    case EVENT_CAMPAIGN_PACE_CHANGED:
+        row->pace_per_min = f->event->as.campaign_pace_changed.pace_per_min;
+        return apply_command(f);
     case EVENT_CAMPAIGN_COMPLETED:
         return take_end(f, row, "completed");
     case EVENT_CAMPAIGN_CANCELLING:
@@ -223,6 +226,7 @@ static enum th_code touch_others(const struct folding *f)
     case EVENT_CAMPAIGN_PAUSING:
     case EVENT_CAMPAIGN_RESUMED:
     case EVENT_CAMPAIGN_CANCELLING:
+    case EVENT_CAMPAIGN_PACE_CHANGED:
     case EVENT_COMMAND_REFUSED:
         return settle_command(f, cause_of(f), "applied", none, none);
     default:
@@ -262,6 +266,8 @@ enum th_code fold_campaign(const struct folding *f)
         return take_command(f, ev->as.resume_campaign.campaign);
     case EVENT_CANCEL_CAMPAIGN:
         return take_command(f, ev->as.cancel_campaign.campaign);
+    case EVENT_SET_CAMPAIGN_PACE:
+        return take_command(f, ev->as.set_campaign_pace.campaign);
 #define CAMPAIGN_EVENT(type, name)                                                                 \
     case type:                                                                                     \
         return fold_campaign_event(f, ev->as.name.campaign);
@@ -275,6 +281,7 @@ enum th_code fold_campaign(const struct folding *f)
         CAMPAIGN_EVENT(EVENT_CAMPAIGN_COMPLETED, campaign_completed)
         CAMPAIGN_EVENT(EVENT_CAMPAIGN_CANCELLING, campaign_cancelling)
         CAMPAIGN_EVENT(EVENT_CAMPAIGN_CANCELLED, campaign_cancelled)
+        CAMPAIGN_EVENT(EVENT_CAMPAIGN_PACE_CHANGED, campaign_pace_changed)
         CAMPAIGN_EVENT(EVENT_COMMAND_REFUSED, command_refused)
 #undef CAMPAIGN_EVENT
     default:

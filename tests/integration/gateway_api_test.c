@@ -223,9 +223,11 @@ static void see_campaign(void *arg, const struct event *event, const struct log_
 
 static void test_campaign(void **unused)
 {
-    static const char *const commands[] = {"start", "pause", "resume", "cancel"};
+    static const char *const commands[] = {"start", "pause", "resume", "cancel", "pace"};
     static const enum event_type types[] = {EVENT_START_CAMPAIGN, EVENT_PAUSE_CAMPAIGN,
-                                            EVENT_RESUME_CAMPAIGN, EVENT_CANCEL_CAMPAIGN};
+                                            EVENT_RESUME_CAMPAIGN, EVENT_CANCEL_CAMPAIGN,
+                                            EVENT_SET_CAMPAIGN_PACE};
+    static const char *const bodies[] = {"{\"recipients\":2}", NULL, NULL, NULL, "{\"pace\":1200}"};
     struct campaign_seen seen = {0};
     char id[40];
     char target[160];
@@ -246,8 +248,7 @@ static void test_campaign(void **unused)
     for (size_t i = 0; i < TH_LEN(commands); i++) {
         print_message("  %s\n", commands[i]);
         (void)snprintf(target, sizeof target, "/api/v1/campaigns/%s/%s", id, commands[i]);
-        struct http_answer answer =
-            call("POST", target, commands[i], i ? NULL : "{\"recipients\":2}", 202);
+        struct http_answer answer = call("POST", target, commands[i], bodies[i], 202);
         assert_string_equal(answer_member(&answer, "id"), id);
         (void)snprintf(target, sizeof target, "/api/v1/commands/%s",
                        answer_member(&answer, "command"));
@@ -773,6 +774,15 @@ static const struct {
      "{\"name\":\"a\",\"channel\":\"sms\",\"audience\":\"0190a0a0-0000-7000-8000-000000000000\","
      "\"text\":\"a\",\"pace\":\"fast\"}",
      422, "\"pointer\":\"#/pace\""},
+    {"another pace that is none", "POST",
+     "/api/v1/campaigns/0190a0a0-0000-7000-8000-000000000000/pace", TENANT_KEY, "a", NULL,
+     "{\"pace\":0}", 422, "must be max, or sends per minute"},
+    {"another pace, and not which", "POST",
+     "/api/v1/campaigns/0190a0a0-0000-7000-8000-000000000000/pace", TENANT_KEY, "a", NULL, "{}",
+     422, "\"pointer\":\"#/pace\""},
+    {"another pace of a campaign that nobody has", "POST",
+     "/api/v1/campaigns/0190a0a0-0000-7000-8000-000000000000/pace", TENANT_KEY, "a", NULL,
+     "{\"pace\":60}", 404, "not_found"},
     {"a language that comes twice", "POST", "/api/v1/campaigns", TENANT_KEY, "a", NULL,
      "{\"name\":\"a\",\"channel\":\"sms\",\"audience\":\"0190a0a0-0000-7000-8000-000000000000\","
      "\"text\":\"[hi]\\na\\n[hi]\\nb\"}",

@@ -628,9 +628,9 @@ static struct told of_campaign(enum event_type type, uint8_t cause)
 {
     struct told told = {.topic = TOPIC_CAMPAIGN_EVENTS, .event.type = type};
 
-    if (type == EVENT_START_CAMPAIGN) {
+    if (type == EVENT_START_CAMPAIGN || type == EVENT_SET_CAMPAIGN_PACE) {
         told.topic = TOPIC_CAMPAIGN_COMMANDS;
-        told.event.as.start_campaign.campaign = campaign_1;
+        told.event.as.start_campaign.campaign = campaign_1; /* likewise in both */
     } else if (type == EVENT_COMMAND_REFUSED) {
         told.event.as.command_refused = (struct command_refused){.campaign = campaign_1,
                                                                  .command = TH_STR("start"),
@@ -641,7 +641,7 @@ static struct told of_campaign(enum event_type type, uint8_t cause)
     }
     struct meta *meta = event_meta_mut(&told.event);
     *meta = meta_at(1);
-    if (type == EVENT_START_CAMPAIGN)
+    if (told.topic == TOPIC_CAMPAIGN_COMMANDS)
         meta->event_id = command_id(cause);
     else if (cause)
         meta->cause = (struct optional_uuid){true, command_id(cause)};
@@ -710,6 +710,31 @@ static void test_what_becomes_of_a_start(void **unused)
         const struct campaigns_row *found =
             memory_store_find(store, VIEW_TABLE_CAMPAIGNS, &campaign);
         assert_str_equal(found->phase, th_str(cases[i].phase));
+        store->ops->close(store);
+    }
+}
+
+static void test_another_pace_is_shown(void **unused)
+{
+    struct told story[] = {of_campaign(EVENT_SET_CAMPAIGN_PACE, 1),
+                           of_campaign(EVENT_CAMPAIGN_PACE_CHANGED, 1)};
+    const struct commands_row command = {.command = command_id(1)};
+    const struct campaigns_row campaign = {.campaign = campaign_1};
+    static const size_t orders[][2] = {{0, 1}, {1, 0}}; /* they lie in different topics */
+
+    (void)unused;
+    story[1].event.as.campaign_pace_changed.pace_per_min = 1200;
+    for (size_t i = 0; i < TH_LEN(orders); i++) {
+        struct view_store *store = new_store();
+
+        fold_batch(store, story, &orders[i][0], 1);
+        fold_batch(store, story, &orders[i][1], 1);
+        const struct commands_row *row = memory_store_find(store, VIEW_TABLE_COMMANDS, &command);
+        assert_str_equal(row->status, TH_STR("applied"));
+        assert_str_equal(row->kind, TH_STR("SetCampaignPace"));
+        const struct campaigns_row *found =
+            memory_store_find(store, VIEW_TABLE_CAMPAIGNS, &campaign);
+        assert_int_equal(found->pace_per_min, 1200);
         store->ops->close(store);
     }
 }
@@ -991,6 +1016,7 @@ int main(void)
         cmocka_unit_test(test_any_order_of_a_whole_story),
         cmocka_unit_test(test_counters_follow),
         cmocka_unit_test(test_what_becomes_of_a_start),
+        cmocka_unit_test(test_another_pace_is_shown),
         cmocka_unit_test(test_texts_fit_the_tables),
         cmocka_unit_test(test_every_failed_allocation),
         cmocka_unit_test(test_shell_folds_everything_once),

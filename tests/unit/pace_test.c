@@ -63,10 +63,60 @@ static void test_time_lost_is_not_made_up_for(void **unused)
     assert_true(pace_send_at(100, after, 1, after) == after + pace_spacing_us(100));
 }
 
+/* The release at each moment keeps the distance of the pace that holds then: of no minute, not even
+ * of the one in which it changes, the greatest of its paces is exceeded. */
+static void test_no_minute_sees_more_than_its_greatest_pace(void **unused)
+{
+    static const struct {
+        const char *says;
+        int32_t paces[6]; /* half a minute each */
+    } cases[] = {
+        {"lower", {600, 100, 100, 100, 100, 100}},
+        {"higher", {100, 100, 100, 600, 600, 600}},
+        {"up and down", {100, 6000, 100, 6000, 100, 1}},
+        {"down and up", {6000, 10, 6000, 10, 6000, 6000}},
+    };
+    static struct {
+        int64_t at;
+        int32_t pace;
+    } releases[100000];
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        int64_t last = 0;
+        size_t n = 0;
+
+        print_message("  %s\n", cases[i].says);
+        for (int64_t now = 1000000; now < INT64_C(180000000); now += 10000) {
+            int32_t pace = cases[i].paces[now / 30000000];
+            int32_t group = pace_group(pace);
+            int64_t at = pace_send_at(pace, last, group, now);
+            if (at > now + 5000000)
+                continue;
+            for (int32_t k = 0; k < group; k++, n++) {
+                assert_true(n < TH_LEN(releases));
+                releases[n].at = at;
+                releases[n].pace = pace;
+            }
+            last = at;
+        }
+        for (size_t from = 0; from < n; from++) {
+            int32_t greatest = 0;
+            for (size_t k = from; k < n && releases[k].at - releases[from].at <
+                                               INT64_C(60000000) + PACE_START_US + PACE_WAY_US;
+                 k++) {
+                greatest = releases[k].pace > greatest ? releases[k].pace : greatest;
+                assert_true(k - from + 1 <= (size_t)greatest);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_minute_sees_more_than_the_pace),
+        cmocka_unit_test(test_no_minute_sees_more_than_its_greatest_pace),
         cmocka_unit_test(test_time_lost_is_not_made_up_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
