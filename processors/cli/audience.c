@@ -123,7 +123,8 @@ static enum th_code put_part(struct upload *upload, struct th_err *err)
                       &(struct client_ask){.method = "PUT",
                                            .path = path,
                                            .content_type = "text/csv",
-                                           .body = th_buf_str(&upload->split.part)},
+                                           .body = th_buf_str(&upload->split.part),
+                                           .is_independent = upload->parts > 0},
                       &reply, err));
     TH_TRY(answer_read(&reply, &document, err));
     return note_report(upload, th_json_root(document), err);

@@ -239,7 +239,7 @@ static struct curl_slist *make_headers(const struct client *client, const struct
                           ask->content_type ? ask->content_type : "application/json");
     if (strcmp(ask->method, "GET") != 0)
         list = add_header(list, &is_failed, "Idempotency-Key", idempotency_key);
-    if (client->token[0])
+    if (client->token[0] && !ask->is_independent)
         list = add_header(list, &is_failed, "TeleHub-Token", client->token);
     explicit_bzero(bearer, sizeof bearer);
     if (is_failed) {

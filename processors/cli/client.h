@@ -30,6 +30,7 @@ struct client_ask {
     const char *content_type; /* NULL: application/json */
     const char *accept;       /* NULL: application/json */
     struct th_str body;       /* p NULL: none */
+    bool is_independent; /* need not see what was written before: nothing waits for the views */
 };
 
 struct client_reply {
