@@ -252,7 +252,6 @@ static enum th_code dispatch_new(const void *config, const struct core_env *env,
     d->config = *(const struct dispatch_config *)config;
     d->env = *env;
     d->lane_due_us = INT64_MAX;
-    d->cycle_us = 50000;
     d->attempts = table_new(sizeof(struct attempt), DISPATCH_ATTEMPTS_MAX);
     d->controls = table_new(sizeof(struct control), DISPATCH_ATTEMPTS_MAX);
     d->flights = table_new(sizeof(struct flight), DISPATCH_ATTEMPTS_MAX);

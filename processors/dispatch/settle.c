@@ -103,12 +103,6 @@ static enum th_code say_result(struct turn *turn, const struct attempt *a,
 /* --- the call itself
  * --------------------------------------------------------------------------------------- */
 
-static void measure(struct dispatch *d, int64_t cycle_us)
-{
-    if (cycle_us > 0)
-        d->cycle_us += (cycle_us - d->cycle_us) / 16;
-}
-
 static enum th_code land(struct turn *turn, struct attempt_ref ref, struct lane **out_lane)
 {
     const struct flight *flight = table_get(turn->d->flights, attempt_id(ref));
@@ -118,7 +112,8 @@ static enum th_code land(struct turn *turn, struct attempt_ref ref, struct lane 
         return TH_OK;
     TH_TRY(lane_of(turn->d, flight->lane, out_lane));
     (*out_lane)->in_flight--;
-    measure(turn->d, turn->in->now_us - flight->started_us);
+    if (turn->d->was_window_full && dispatch_window(turn->d) < turn->d->config.window_max)
+        turn->d->window_n = dispatch_window(turn->d) + 1;
     return table_remove(turn->d->flights, attempt_id(ref));
 }
 

@@ -149,22 +149,26 @@ static enum th_code take_off(struct turn *turn, const struct attempt_plan *plan)
                         &entry));
     struct flight *flight = entry;
     flight->lane = plan->lane;
-    flight->started_us = turn->in->now_us;
     flight->has_campaign = plan->campaign.is_set;
     flight->campaign = plan->campaign.value;
     return TH_OK;
 }
 
-static void count_start(struct dispatch *d, int64_t now_us)
+/* What the last second did not need, nobody will miss. */
+static void fit_window(struct dispatch *d, int64_t now_us)
 {
     int64_t second = now_us / 1000000;
+    int64_t in_flight = (int64_t)table_count(d->flights);
 
-    if (d->starts_second != second) {
-        d->starts_before = d->starts_second == second - 1 ? d->starts_now : 0;
-        d->starts_now = 0;
-        d->starts_second = second;
+    if (second != d->window_second) {
+        if (!d->was_window_full && d->in_flight_peak < d->window_n)
+            d->window_n = d->in_flight_peak;
+        d->window_second = second;
+        d->in_flight_peak = 0;
+        d->was_window_full = false;
     }
-    d->starts_now++;
+    if (in_flight > d->in_flight_peak)
+        d->in_flight_peak = in_flight;
 }
 
 static enum th_code start(struct turn *turn, struct lane *lane, struct plan *plan,
@@ -177,7 +181,7 @@ static enum th_code start(struct turn *turn, struct lane *lane, struct plan *pla
     TH_TRY(take_off(turn, ev));
     lane->in_flight++;
     lane_take_token(lane, known->account.rate_per_s, turn->in->now_us);
-    count_start(turn->d, turn->in->now_us);
+    fit_window(turn->d, turn->in->now_us);
     if (lane->circuit == CIRCUIT_HALF_OPEN)
         lane->probe_at_us = turn->in->now_us + turn->d->config.probe_wait_us;
     return plans_settle(turn->d->plans, plan);
@@ -185,12 +189,9 @@ static enum th_code start(struct turn *turn, struct lane *lane, struct plan *pla
 
 int64_t dispatch_window(const struct dispatch *d)
 {
-    int64_t rate = d->starts_now > d->starts_before ? d->starts_now : d->starts_before;
-    int64_t need = 2 * rate * d->cycle_us / 1000000;
-
-    if (need < d->config.window_min)
+    if (d->window_n < d->config.window_min)
         return d->config.window_min;
-    return need > d->config.window_max ? d->config.window_max : need;
+    return d->window_n > d->config.window_max ? d->config.window_max : d->window_n;
 }
 
 static void wake_lane(struct dispatch *d, struct lane *lane, int64_t at_us)
@@ -229,7 +230,7 @@ static int64_t opening_us(struct turn *turn, const struct lane *lane, const stru
     int64_t token_us = lane_token_us(lane, known->account.rate_per_s);
 
     if (!has_place(d, lane)) {
-        d->is_window_full = true;
+        d->is_window_full = d->was_window_full = true;
         return INT64_MAX;
     }
     if (known->account.concurrency > 0 && lane->in_flight >= known->account.concurrency)

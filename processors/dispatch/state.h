@@ -53,7 +53,6 @@ struct flight {
     int32_t lane;
     bool has_campaign;
     struct th_id campaign;
-    int64_t started_us; /* when it was decided: it takes its place in the window from then on */
 };
 
 #define CIRCUIT_BUCKETS 30 /* seconds */
@@ -87,15 +86,15 @@ struct dispatch {
     struct recent **recents; /* by partition; NULL: nothing was started there */
     struct lane **lanes;     /* by number; NULL: not met yet */
     size_t lanes_n;
-    int64_t lane_due_us; /* earliest wake_us */
-    int64_t cycle_us; /* smoothed: from the decision, past the commit and the call, to the answer */
-    int64_t starts_second;
-    int64_t starts_now; /* in that second */
-    int64_t starts_before;
-    bool is_window_full; /* some lane could start, but for the slot's window */
-    bool must_sweep;     /* a control changed: look at every waiting plan */
-    bool has_gaps;       /* some plan was settled and is still in its lane's queue */
-    size_t lane_turn;    /* which lane is looked at first */
+    int64_t lane_due_us;    /* earliest wake_us */
+    int64_t window_n;       /* asked of dispatch_window, which bounds it */
+    int64_t window_second;  /* in which these were noted: */
+    int64_t in_flight_peak; /* at a start */
+    bool was_window_full;   /* somebody had to wait for a place */
+    bool is_window_full;    /* some lane could start, but for the slot's window */
+    bool must_sweep;        /* a control changed: look at every waiting plan */
+    bool has_gaps;          /* some plan was settled and is still in its lane's queue */
+    size_t lane_turn;       /* which lane is looked at first */
     bool has_lost_timers;
 };
 
