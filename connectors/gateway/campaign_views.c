@@ -1,6 +1,7 @@
 /* What has become of campaigns. */
 #include "common/csv_out.h"
 #include "common/date.h"
+#include "common/views_json.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
 #include "connectors/gateway/read.h"
@@ -146,17 +147,6 @@ enum handled campaign_progress(struct request *request)
     return request_answer(request, 200);
 }
 
-static void put_reasons(struct th_json_out *out, const char *key, const struct view_reason *reasons,
-                        size_t n)
-{
-    th_json_begin(out, key);
-    for (size_t i = 0; i < n; i++) {
-        th_json_put_key(out, reasons[i].reason);
-        th_json_put_int(out, NULL, reasons[i].n);
-    }
-    th_json_end(out);
-}
-
 static enum th_code ask_certificate(struct request *request, struct th_id id, void *out,
                                     struct th_err *err)
 {
@@ -172,21 +162,7 @@ enum handled campaign_certificate(struct request *request)
 
     if (!read_one(request, TOPIC_CAMPAIGN_COMMANDS, ask_certificate, &certificate, &handled))
         return handled;
-    th_json_begin(&out, NULL);
-    th_json_put_id(&out, "campaign", certificate.campaign);
-    th_json_put_bool(&out, "final", certificate.is_final);
-    th_json_put_int(&out, "audience", certificate.audience);
-    th_json_put_int(&out, "reached", certificate.reached);
-    th_json_put_int(&out, "accepted_no_report", certificate.accepted_no_report);
-    put_reasons(&out, "unreached", certificate.unreached, certificate.unreached_n);
-    put_reasons(&out, "suppressed", certificate.suppressed, certificate.suppressed_n);
-    th_json_put_int(&out, "in_doubt", certificate.in_doubt);
-    th_json_put_int(&out, "unsent", certificate.unsent);
-    th_json_begin_array(&out, "cost");
-    for (size_t i = 0; i < certificate.cost_n; i++)
-        read_put_cost(&out, NULL, &certificate.cost[i].amount, certificate.cost[i].is_estimated);
-    th_json_end_array(&out);
-    th_json_end(&out);
+    views_put_certificate(&out, &certificate);
     return request_answer(request, 200);
 }
 

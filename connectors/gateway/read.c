@@ -141,16 +141,3 @@ void read_put_time(struct th_json_out *out, const char *key, int64_t us)
     else
         th_json_put_null(out, key);
 }
-
-void read_put_cost(struct th_json_out *out, const char *key, const struct th_money *money,
-                   bool is_estimated)
-{
-    char amount[TH_MONEY_TEXT_MAX];
-
-    th_money_text(money->micros, amount);
-    th_json_begin(out, key);
-    th_json_put_text(out, "amount", amount);
-    th_json_put_text(out, "currency", money->currency);
-    th_json_put_bool(out, "estimated", is_estimated);
-    th_json_end(out);
-}

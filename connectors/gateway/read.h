@@ -38,8 +38,4 @@ bool read_cursor_id(struct request *request, struct th_id *out_after, bool *out_
 /* null when us is 0 */
 void read_put_time(struct th_json_out *out, const char *key, int64_t us);
 
-/* {"amount","currency","estimated"} */
-void read_put_cost(struct th_json_out *out, const char *key, const struct th_money *money,
-                   bool is_estimated);
-
 #endif

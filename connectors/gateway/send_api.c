@@ -1,5 +1,6 @@
 /* Sends from the API: the one thing that must be quick. */
 #include "common/phone.h"
+#include "common/views_json.h"
 #include "common/why.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
@@ -109,7 +110,7 @@ static void put_attempt(struct th_json_out *out, const struct view_attempt *atte
     read_put_time(out, "started_at", attempt->started_us);
     read_put_time(out, "ended_at", attempt->ended_us);
     if (attempt->cost.currency[0])
-        read_put_cost(out, "cost", &attempt->cost, attempt->is_cost_estimated);
+        views_put_cost(out, "cost", &attempt->cost, attempt->is_cost_estimated);
     else
         th_json_put_null(out, "cost");
     th_json_end(out);

@@ -10,7 +10,7 @@ enum th_code query_certificate(struct views *views, struct th_str tenant, struct
                                struct th_err *err)
 {
     struct pg_views *self = pg_views_of(views);
-    struct tally *tally;
+    struct query_tally *tally;
     bool is_final = false;
 
     TH_TRY(query_check_tenant(tenant, err));
@@ -18,20 +18,6 @@ enum th_code query_certificate(struct views *views, struct th_str tenant, struct
     if (has_ended(tally->phase))
         TH_TRY(
             settled_ask(&self->settled, self->log, id, tally->next, tally->next_n, &is_final, err));
-    *out = (struct view_certificate){
-        .campaign = id,
-        .is_final = is_final,
-        .audience = tally->counts.audience,
-        .reached = tally->counts.reached,
-        .accepted_no_report = tally->counts.accepted_no_report,
-        .unreached = tally->unreached.at,
-        .unreached_n = tally->unreached.n,
-        .suppressed = tally->suppressed.at,
-        .suppressed_n = tally->suppressed.n,
-        .in_doubt = tally->counts.in_doubt,
-        .unsent = tally->counts.unsent,
-        .cost = tally->cost,
-        .cost_n = tally->cost_n,
-    };
+    tally_certificate(&tally->tally, id, is_final, out);
     return TH_OK;
 }

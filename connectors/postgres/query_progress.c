@@ -33,15 +33,15 @@ enum th_code query_progress(struct views *views, struct th_str tenant, struct th
     struct pg_views *self = pg_views_of(views);
     struct view_progress progress = {0};
     struct pulse pulse;
-    struct tally *tally;
+    struct query_tally *tally;
 
     TH_TRY(query_campaign(views, tenant, id, arena, &progress.campaign, err));
     TH_TRY(tally_campaign(self, tenant, id, arena, &tally, err));
     TH_TRY(pulse_feel(&self->pulses, self->pool, tenant, id, now_us, &pulse, err));
     bool is_going = th_str_eq(progress.campaign.phase, TH_STR("running")) &&
                     now_us - pulse.last_us < TH_US_PER_MIN;
-    progress.counts = tally->counts;
-    progress.done = tally->counts.audience - tally->counts.unsent;
+    progress.counts = tally->tally.counts;
+    progress.done = tally->tally.counts.audience - tally->tally.counts.unsent;
     progress.last_start_us = pulse.last_us;
     progress.rate_milli_s = rate_milli_s(&pulse, is_going, now_us);
     progress.eta_s = eta_s(&progress, is_going);

@@ -73,9 +73,7 @@ static enum th_code count_send(struct view_batch *batch, const struct sends_row 
     return count(batch, &c, VIEW_COUNTED_SENDS, row->outcome, row->reason);
 }
 
-/* What an attempt costs as far as is known: its price, else our estimate if the provider may have
- * carried it out. False: nothing. */
-static bool cost_of(const struct attempts_row *row, struct campaign_costs_row *out)
+bool attempt_cost(const struct attempts_row *row, struct campaign_costs_row *out)
 {
     int rank = outcome_rank(row->outcome);
 
@@ -97,7 +95,7 @@ static enum th_code count_cost(struct view_batch *batch, const struct attempts_r
     struct campaign_costs_row *row;
     void *found;
 
-    if (!cost_of(attempt, &key))
+    if (!attempt_cost(attempt, &key))
         return TH_OK;
     int64_t micros = key.micros;
     key.micros = 0;
@@ -118,7 +116,7 @@ static enum th_code count_attempt(struct view_batch *batch, const struct attempt
 
     if (th_id_is_zero(row->campaign))
         return TH_OK;
-    if (row->started_at && row->outcome.n == 0)
+    if (attempt_is_open(row))
         TH_TRY(count(batch, &c, VIEW_COUNTED_ATTEMPTS, TH_STR("open"), none));
     return count_cost(batch, row, log_part, n);
 }
@@ -150,7 +148,7 @@ static enum th_code recount_attempts(struct view_batch *batch)
     return TH_OK;
 }
 
-static enum th_code conclude(struct view_batch *batch)
+enum th_code fold_conclude(struct view_batch *batch)
 {
     struct view_batch_table *sends = &batch->tables[VIEW_TABLE_SENDS];
     struct view_batch_table *attempts = &batch->tables[VIEW_TABLE_ATTEMPTS];
@@ -164,7 +162,7 @@ static enum th_code conclude(struct view_batch *batch)
 
 enum th_code fold_settle(struct view_batch *batch)
 {
-    TH_TRY(conclude(batch));
+    TH_TRY(fold_conclude(batch));
     batch->is_touching = true;
     TH_TRY(recount_sends(batch));
     TH_TRY(recount_attempts(batch));

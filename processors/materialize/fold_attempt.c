@@ -119,7 +119,7 @@ enum th_code conclude_attempt(struct view_batch *batch, struct attempts_row *row
     return view_batch_text(batch, &row->state, state);
 }
 
-static bool key_of(const struct event *ev, struct attempts_row *key)
+bool fold_attempt_key(const struct event *ev, struct attempts_row *key)
 {
     switch ((int)ev->type) {
 #define ATTEMPT_KEY(type, name)                                                                    \
@@ -168,7 +168,7 @@ enum th_code fold_attempt(const struct folding *f)
     struct attempts_row *row;
     void *found;
 
-    if (!key_of(f->event, &key))
+    if (!fold_attempt_key(f->event, &key))
         return TH_OK;
     TH_TRY(view_batch_row(f->batch, VIEW_TABLE_ATTEMPTS, &key, f->place.part, &found));
     if (f->batch->is_touching)

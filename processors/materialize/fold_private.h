@@ -23,6 +23,28 @@ enum th_code fold_other(const struct folding *f);
 enum th_code conclude_send(struct view_batch *batch, struct sends_row *row);
 enum th_code conclude_attempt(struct view_batch *batch, struct attempts_row *row);
 
+/* All sends and attempts of the batch. */
+enum th_code fold_conclude(struct view_batch *batch);
+
+/* The send that an event of send.* is about; false: none. */
+bool fold_send_of(const struct event *event, struct th_id *out_send);
+
+/* The attempt that an event of dispatch.attempts is about, its lane, and its campaign as far as the
+ * event names it; false: none. */
+bool fold_attempt_key(const struct event *event, struct attempts_row *out_key);
+
+/* --- what is counted ------------------------------------------------------------------------- */
+
+/* Started, and nothing is known since. */
+static inline bool attempt_is_open(const struct attempts_row *row)
+{
+    return row->started_at && row->outcome.n == 0;
+}
+
+/* What an attempt costs as far as is known: its price, else our estimate if the provider may have
+ * carried it out. False: nothing. */
+bool attempt_cost(const struct attempts_row *row, struct campaign_costs_row *out);
+
 /* --- rules of merging ------------------------------------------------------------------------ */
 
 static inline void keep_first(int64_t *at, int64_t us)

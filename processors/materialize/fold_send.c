@@ -313,8 +313,7 @@ static enum th_code take(const struct folding *f, struct sends_row *row)
     }
 }
 
-/* The send that an event of send.* is about; false: none. */
-static bool send_of(const struct event *ev, struct th_id *out)
+bool fold_send_of(const struct event *ev, struct th_id *out)
 {
     switch ((int)ev->type) {
     case EVENT_SEND_REQUESTED:
@@ -370,7 +369,7 @@ enum th_code fold_send(const struct folding *f)
     struct sends_row *row;
     void *found;
 
-    if (!send_of(f->event, &key.send))
+    if (!fold_send_of(f->event, &key.send))
         return TH_OK;
     TH_TRY(view_batch_row(f->batch, VIEW_TABLE_SENDS, &key, f->place.part, &found));
     if (f->batch->is_touching)

@@ -244,12 +244,31 @@ ledger_await() {
 
 # --- what must hold --------------------------------------------------------------------------------
 
-# check_partition N: each recipient is in exactly one set, and the sets have nobody else.
+# check_recount: the certificate counted anew from the log is that of the views, byte for byte. A
+# price or a late report may come in between; so until both are of one moment.
+check_recount() {
+    local views='' log='' tries
+    for ((tries = 0; tries < 20; tries++)); do
+        views=$(telehub certificate "$campaign" --json) || fail "there is no certificate"
+        log=$(telehub certificate "$campaign" --from-log --json 2>"$work/recount.log") ||
+            fail "the certificate cannot be counted from the log: $(<"$work/recount.log")"
+        if [ "$views" = "$log" ]; then
+            say "certificate: the views' equals the log's; $(<"$work/recount.log")"
+            return 0
+        fi
+        nap 0.5
+    done
+    fail "the views say $views, the log $log"
+}
+
+# check_partition N: each recipient is in exactly one set, and the sets have nobody else; and the log
+# says the same.
 check_partition() {
     jq -e --argjson n "$1" '.final and .audience == $n and .unsent == 0 and
         .reached + .accepted_no_report + .in_doubt + .unsent +
         ([.unreached[], .suppressed[]] | add // 0) == $n' <<<"$certificate" >/dev/null ||
         fail "the certificate does not partition the $1 recipients: $certificate"
+    check_recount
 }
 
 # check_ledger FIRST N IN_FLIGHT [OUTCOME]: nobody was called twice; whoever was not called is listed
