@@ -270,7 +270,7 @@ static void report(struct bench *b, const char *name, void (*ours)(struct bench 
     double their = measure(b, theirs, duration);
 
     printf("{\"name\":\"%s\",\"value\":%.0f,\"unit\":\"events/s\",\"against\":\"avro-c\","
-           "\"against_value\":%.0f,\"ratio\":%.2f}\n",
+           "\"against_value\":%.0f,\"ratio\":%.2f,\"better\":\"more\"}\n",
            name, our, their, our / their);
 }
 
