@@ -211,6 +211,18 @@ struct view_dead_record {
     struct th_str value;
 };
 
+/* A send that was given up: no account and no try was left. */
+struct view_exhausted {
+    struct th_id send;
+    struct th_str tenant;
+    struct th_id campaign; /* zero: it came through the API */
+    struct th_str channel;
+    int32_t attempts;
+    struct th_str account; /* of the last attempt; empty: it is not known any more */
+    struct th_str reason;  /* what the last attempt came to */
+    int64_t at_us;         /* when it was given up, UTC */
+};
+
 struct view_troubles {
     int64_t in_doubt;     /* recipients of campaigns of whom it is not known */
     int64_t dead_letters; /* that nobody has settled */
@@ -275,6 +287,13 @@ struct views_ops {
     /* Errors: TH_NOT_FOUND */
     enum th_code (*dead_letter)(struct views *views, struct th_id id, struct th_arena *arena,
                                 struct view_dead_record *out, struct th_err *err);
+
+    /* Likewise: sends of all tenants that were given up and reached nobody, from the last id to the
+     * first, from the one behind after on; NULL: from the last. Fewer than limit may come before
+     * the end: *out_next is then where to go on, zero at the end. */
+    enum th_code (*exhausted)(struct views *views, const struct th_id *after, size_t limit,
+                              struct th_arena *arena, struct view_exhausted **out, size_t *out_n,
+                              struct th_id *out_next, struct th_err *err);
 
     /* Likewise: what somebody should look at. */
     enum th_code (*troubles)(struct views *views, struct view_troubles *out, struct th_err *err);

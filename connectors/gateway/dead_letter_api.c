@@ -1,4 +1,6 @@
-/* Records that could not be understood: listed, shown with their bytes, replayed, discarded. */
+/* What was given up. Records that could not be understood: listed, shown with their bytes,
+ * replayed, discarded. Sends that have used up all tries: listed.
+ */
 #include "common/encode.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
@@ -58,25 +60,18 @@ static void put_event(struct th_json_out *out, struct request *request, struct t
     th_buf_fini(&json);
 }
 
-enum handled dead_letter_list(struct request *request)
+static enum handled list_records(struct request *request, const struct th_id *after, size_t limit)
 {
     struct views *views = request->gateway->config.views;
     struct th_json_out out = {&request->answer, false};
     struct view_dead_letter *at = NULL;
     struct th_str all = {0};
-    struct th_id after;
     struct th_err err = {0};
-    enum handled handled;
-    size_t limit = 0;
     size_t n = 0;
-    bool has_after = false;
 
-    if (!read_limit(request, &limit, &handled) ||
-        !read_cursor_id(request, &after, &has_after, &handled) || !read_begin(request, &handled))
-        return handled;
     bool is_unsettled = !request_query(request, "settled", &all) || !th_str_eq(all, TH_STR("also"));
-    enum th_code code = views->ops->dead_letters(views, is_unsettled, has_after ? &after : NULL,
-                                                 limit, &request->arena, &at, &n, &err);
+    enum th_code code =
+        views->ops->dead_letters(views, is_unsettled, after, limit, &request->arena, &at, &n, &err);
     if (code != TH_OK)
         return problem_failure(request, code, &err);
     th_json_begin(&out, NULL);
@@ -93,6 +88,72 @@ enum handled dead_letter_list(struct request *request)
         th_json_put_null(&out, "next_cursor");
     th_json_end(&out);
     return request_answer(request, 200);
+}
+
+static void put_exhausted(struct th_json_out *out, const struct view_exhausted *send)
+{
+    th_json_begin(out, NULL);
+    th_json_put_id(out, "id", send->send);
+    th_json_put_text(out, "kind", "exhausted");
+    th_json_put_str(out, "tenant", send->tenant);
+    read_put_time(out, "at", send->at_us);
+    if (th_id_is_zero(send->campaign))
+        th_json_put_null(out, "campaign");
+    else
+        th_json_put_id(out, "campaign", send->campaign);
+    th_json_put_str(out, "channel", send->channel);
+    th_json_put_int(out, "attempts", send->attempts);
+    th_json_put_str(out, "account", send->account);
+    th_json_put_str(out, "reason", send->reason);
+    th_json_end(out);
+}
+
+static enum handled list_exhausted(struct request *request, const struct th_id *after, size_t limit)
+{
+    struct views *views = request->gateway->config.views;
+    struct th_json_out out = {&request->answer, false};
+    struct view_exhausted *at = NULL;
+    struct th_id next;
+    struct th_err err = {0};
+    size_t n = 0;
+
+    enum th_code code =
+        views->ops->exhausted(views, after, limit, &request->arena, &at, &n, &next, &err);
+    if (code != TH_OK)
+        return problem_failure(request, code, &err);
+    th_json_begin(&out, NULL);
+    th_json_begin_array(&out, "data");
+    for (size_t i = 0; i < n; i++)
+        put_exhausted(&out, &at[i]);
+    th_json_end_array(&out);
+    if (th_id_is_zero(next))
+        th_json_put_null(&out, "next_cursor");
+    else
+        th_json_put_id(&out, "next_cursor", next);
+    th_json_end(&out);
+    return request_answer(request, 200);
+}
+
+enum handled dead_letter_list(struct request *request)
+{
+    struct th_str kind;
+    struct th_str all;
+    struct th_id after;
+    enum handled handled;
+    size_t limit = 0;
+    bool has_after = false;
+
+    bool has_kind = request_query(request, "kind", &kind);
+    bool is_exhausted = has_kind && th_str_eq(kind, TH_STR("exhausted"));
+    if (has_kind && !is_exhausted && !th_str_eq(kind, TH_STR("record")))
+        return problem(request, PROBLEM_BAD_QUERY, "kind: record, or exhausted");
+    if (is_exhausted && request_query(request, "settled", &all))
+        return problem(request, PROBLEM_BAD_QUERY, "settled: only records are settled");
+    if (!read_limit(request, &limit, &handled) ||
+        !read_cursor_id(request, &after, &has_after, &handled) || !read_begin(request, &handled))
+        return handled;
+    const struct th_id *from = has_after ? &after : NULL;
+    return is_exhausted ? list_exhausted(request, from, limit) : list_records(request, from, limit);
 }
 
 /* False: answered. */

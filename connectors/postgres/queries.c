@@ -31,6 +31,7 @@ static const struct views_ops ops = {
     .lag = query_lag,
     .dead_letters = query_dead_letters,
     .dead_letter = query_dead_letter,
+    .exhausted = query_exhausted,
     .troubles = query_troubles,
 };
 

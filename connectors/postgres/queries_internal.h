@@ -39,6 +39,9 @@ enum th_code query_dead_letters(struct views *views, bool is_unsettled, const st
                                 size_t *out_n, struct th_err *err);
 enum th_code query_dead_letter(struct views *views, struct th_id id, struct th_arena *arena,
                                struct view_dead_record *out, struct th_err *err);
+enum th_code query_exhausted(struct views *views, const struct th_id *after, size_t limit,
+                             struct th_arena *arena, struct view_exhausted **out, size_t *out_n,
+                             struct th_id *out_next, struct th_err *err);
 enum th_code query_campaigns(struct views *views, struct th_str tenant, const struct th_id *after,
                              size_t limit, struct th_arena *arena, struct view_campaign **out,
                              size_t *out_n, struct th_err *err);

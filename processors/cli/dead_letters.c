@@ -48,22 +48,84 @@ static enum th_code on_letter(void *arg, struct th_json row, struct th_err *err)
     return TH_OK;
 }
 
+static enum th_code put_send(struct th_json row, struct th_buf *text)
+{
+    static const char *const members[] = {"id",       "kind",    "tenant",  "at",
+                                          "campaign", "channel", "account", "reason"};
+    struct th_json_out out = {text, false};
+
+    th_json_begin(&out, NULL);
+    for (size_t i = 0; i < TH_LEN(members); i++)
+        th_json_put_str(&out, members[i], answer_str(row, members[i]));
+    th_json_put_int(&out, "attempts", answer_int(row, "attempts"));
+    th_json_end(&out);
+    return th_buf_status(text);
+}
+
+static enum th_code on_send(void *arg, struct th_json row, struct th_err *err)
+{
+    (void)err;
+    struct listing *listing = arg;
+    TH_AUTO(th_buf) struct th_buf text = {0};
+
+    if (listing->is_json) {
+        TH_TRY(put_send(row, &text));
+        printf("%s%.*s", listing->n > 0 ? ",\n" : "", TH_ARG(th_buf_str(&text)));
+    } else {
+        printf("%.*s  %.*s  %-12.*s %lld attempts, the last at %.*s: %.*s\n",
+               TH_ARG(answer_str(row, "id")), TH_ARG(answer_str(row, "at")),
+               TH_ARG(answer_str(row, "tenant")), (long long)answer_int(row, "attempts"),
+               TH_ARG(answer_str(row, "account")), TH_ARG(answer_str(row, "reason")));
+    }
+    listing->n++;
+    return TH_OK;
+}
+
+/* What is given up, and how it is asked for. */
+struct kind {
+    const char *name;
+    const char *path;
+    enum th_code (*on_row)(void *arg, struct th_json row, struct th_err *err);
+    const char *none;
+};
+
+static const struct kind kinds[] = {
+    {"record", "/api/v1/dead-letters?", on_letter, "no dead letters that nobody has settled"},
+    {"exhausted", "/api/v1/dead-letters?kind=exhausted&", on_send, "no send was given up"},
+};
+static const struct kind settled_kind = {NULL, "/api/v1/dead-letters?settled=also&", on_letter,
+                                         "no dead letters"};
+
+/* NULL: there is no such kind. */
+static const struct kind *kind_named(const char *name)
+{
+    for (size_t i = 0; i < TH_LEN(kinds); i++)
+        if (th_str_eq(th_str(name), th_str(kinds[i].name)))
+            return &kinds[i];
+    return NULL;
+}
+
 static enum th_code dlq_list(struct cli *cli, struct th_err *err)
 {
     TH_AUTO(client) struct client *client = NULL;
     struct listing listing = {cli->is_json, 0};
-    const char *path =
-        cli_has(cli, "--all") ? "/api/v1/dead-letters?settled=also&" : "/api/v1/dead-letters?";
+    const char *name = cli_value(cli, "--kind");
+    const struct kind *kind = name ? kind_named(name) : &kinds[0];
 
+    if (!kind)
+        return cli_usage(cli, err, "--kind is record or exhausted, not %s", name);
+    if (cli_has(cli, "--all") && kind != &kinds[0])
+        return cli_usage(cli, err, "--all is for records: only they are settled");
+    if (cli_has(cli, "--all"))
+        kind = &settled_kind;
     TH_TRY(client_open(cli, &client, err));
     if (cli->is_json)
         printf("{\"data\":[");
-    TH_TRY(answer_pages(client, path, CLIENT_OPERATOR, on_letter, &listing, err));
+    TH_TRY(answer_pages(client, kind->path, CLIENT_OPERATOR, kind->on_row, &listing, err));
     if (cli->is_json)
         printf("]}\n");
     else if (listing.n == 0)
-        fprintf(stderr, "no dead letters%s\n",
-                cli_has(cli, "--all") ? "" : " that nobody has settled");
+        fprintf(stderr, "%s\n", kind->none);
     return TH_OK;
 }
 
@@ -180,13 +242,19 @@ static enum th_code dlq_discard(struct cli *cli, struct th_err *err)
 }
 
 static const struct cli_option list_options[] = {
+    {"--kind", "record|exhausted",
+     "records that could not be understood (default), or sends that have used up all tries", false},
     {"--all", NULL, "those that were replayed or discarded, too", false},
     {NULL, NULL, NULL, false},
 };
 
 const struct cli_command cli_dead_letter_commands[] = {
-    {"dlq list", "", 0, 0, "Records that could not be understood, and that nobody has settled.",
-     "  telehub dlq list\n  telehub dlq list --all --json", list_options, dlq_list},
+    {"dlq list", "", 0, 0,
+     "What was given up: records that nobody understood or settled, or sends without a try left.",
+     "  telehub dlq list\n"
+     "  telehub dlq list --all --json\n"
+     "  telehub dlq list --kind exhausted      # telehub why ID says what was tried",
+     list_options, dlq_list},
     {"dlq show", "ID", 1, 1, "One of them: where, why, and its bytes.", "  telehub dlq show ID",
      NULL, dlq_show},
     {"dlq replay", "ID...", 1, CLI_WORDS_MAX,

@@ -222,6 +222,10 @@ disk_free "$dir/sandbox"
 chaos_up
 sandbox '{"seed":"'"$seed"'","latency_ms":"20-60","rates":"","callback_retries":"60"}'
 all_is_well 300000 unreached:exhausted # the provider was away
+given_up=$(telehub dlq list --kind exhausted --json |
+    jq --arg campaign "$campaign" '[.data[] | select(.campaign == $campaign)] | length')
+[ "$given_up" = "$(jq '.unreached.exhausted // 0' <<<"$certificate")" ] ||
+    fail "dlq list --kind exhausted has $given_up sends: $certificate"
 curl -fsS "$ledger_url/summary" >"$work/summary"
 jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null || {
     # The ten keys of the questions above are ten sends to one number.

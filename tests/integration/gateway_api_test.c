@@ -567,6 +567,42 @@ static void test_dead_letters(void **unused)
     expect(call_as_operator("GET", "/api/v1/dead-letters?settled=also", NULL, NULL, 200), LETTER);
 }
 
+static void test_sends_that_were_given_up(void **unused)
+{
+    static const char *const bad[] = {"kind=", "kind=lost", "kind=exhausted&settled=also",
+                                      "kind=exhausted&cursor=x"};
+    struct view_exhausted *send = &world.views.exhausted;
+
+    (void)unused;
+    *send = (struct view_exhausted){.tenant = TH_STR(WORLD_TENANT),
+                                    .channel = TH_STR("sms"),
+                                    .attempts = 3,
+                                    .account = TH_STR("main"),
+                                    .reason = TH_STR("throttled"),
+                                    .at_us = 1};
+    assert_true(th_id_parse(TH_STR(LETTER), &send->send));
+    expect(call("GET", "/api/v1/dead-letters?kind=exhausted", NULL, NULL, 403), "forbidden");
+    expect(call_as_operator("GET", "/api/v1/dead-letters?kind=exhausted", NULL, NULL, 200),
+           "{\"data\":[{\"id\":\"" LETTER "\",\"kind\":\"exhausted\",\"tenant\":\"" WORLD_TENANT
+           "\",\"at\":\"1970-01-01T00:00:00.000001Z\",\"campaign\":null,\"channel\":\"sms\","
+           "\"attempts\":3,\"account\":\"main\",\"reason\":\"throttled\"}],"
+           "\"next_cursor\":\"" LETTER "\"}");
+    expect(call_as_operator("GET", "/api/v1/dead-letters?kind=exhausted&cursor=" LETTER, NULL, NULL,
+                            200),
+           "{\"data\":[],\"next_cursor\":null}");
+    have_letter("send.requests", WORLD_TENANT "/x", "retry");
+    expect(call_as_operator("GET", "/api/v1/dead-letters?kind=record", NULL, NULL, 200),
+           "it has no schema");
+    world.views.dead = (struct view_dead_record){0};
+    for (size_t i = 0; i < TH_LEN(bad); i++) {
+        char path[128];
+
+        print_message("  %s\n", bad[i]);
+        (void)snprintf(path, sizeof path, "/api/v1/dead-letters?%s", bad[i]);
+        expect(call_as_operator("GET", path, NULL, NULL, 422), "invalid_query");
+    }
+}
+
 static void test_dead_letters_that_cannot_be_replayed(void **unused)
 {
     static const struct {
@@ -850,6 +886,7 @@ int main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_dead_letters),
         cmocka_unit_test(test_dead_letters_that_cannot_be_replayed),
+        cmocka_unit_test(test_sends_that_were_given_up),
         cmocka_unit_test(test_tenants),
         cmocka_unit_test(test_providers),
         cmocka_unit_test(test_providers_refused),

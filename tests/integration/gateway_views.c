@@ -303,6 +303,23 @@ static enum th_code dead_letter(struct views *views, struct th_id id, struct th_
     return TH_OK;
 }
 
+/* Behind the only one there is another page, which is empty. */
+static enum th_code exhausted(struct views *views, const struct th_id *after, size_t limit,
+                              struct th_arena *arena, struct view_exhausted **out, size_t *out_n,
+                              struct th_id *out_next, struct th_err *err)
+{
+    (void)limit;
+    (void)arena;
+    struct gateway_views *self = of(views);
+
+    if (self->is_down)
+        return th_fail(err, TH_UNAVAILABLE, "down");
+    *out = &self->exhausted;
+    *out_n = after ? 0 : 1;
+    *out_next = after ? (struct th_id){{0}} : self->exhausted.send;
+    return TH_OK;
+}
+
 static const struct views_ops ops = {
     .wait_for = wait_for,
     .campaigns = campaigns,
@@ -317,6 +334,7 @@ static const struct views_ops ops = {
     .lag = lag,
     .dead_letters = dead_letters,
     .dead_letter = dead_letter,
+    .exhausted = exhausted,
 };
 
 void gateway_views_init(struct gateway_views *views, struct th_log *log)

@@ -20,7 +20,8 @@ struct gateway_views {
     struct view_counts counts;
     struct view_recipient recipients[3];
     enum view_command_status command_status;
-    struct view_dead_record dead; /* the only one, if it has an id */
+    struct view_dead_record dead;    /* the only one, if it has an id */
+    struct view_exhausted exhausted; /* likewise */
 };
 
 void gateway_views_init(struct gateway_views *views, struct th_log *log);

@@ -634,6 +634,81 @@ static void test_dead_letters_and_their_ends(void **unused)
     assert_int_equal(views->ops->dead_letter(views, key, &arena, &dead, &err), TH_NOT_FOUND);
 }
 
+/* --- sends that were given up -------------------------------------------------------------------
+ */
+
+static void give_up(struct th_str tenant, int32_t ordinal, const char *reason)
+{
+    struct th_id send = story_send(th_str_eq(tenant, us) ? OURS : THEIRS, ordinal);
+    struct event rejected = {.type = EVENT_ATTEMPT_RESULT,
+                             .as.attempt_result = {.meta.time_us = at_s(300),
+                                                   .send = send,
+                                                   .n = 9,
+                                                   .lane = 1,
+                                                   .outcome = ATTEMPT_OUTCOME_REJECTED,
+                                                   .reason = TH_STR("account_suspended")}};
+    struct event ended = {
+        .type = EVENT_SEND_ENDED,
+        .as.send_ended = {
+            .meta.time_us = at_s(301), .send = send, .n = 9, .reason = th_str(reason)}};
+
+    (void)tell(TOPIC_SEND_OUTCOMES, tenant, send, &rejected);
+    (void)tell(TOPIC_SEND_EVENTS, tenant, send, &ended);
+}
+
+/* All of them, page by page; they come with falling ids. */
+static size_t list_exhausted(size_t limit, struct view_exhausted *out, size_t max)
+{
+    struct view_exhausted *at;
+    struct th_err err = {0};
+    struct th_id next = {{0}};
+    size_t total = 0;
+    size_t n;
+
+    do {
+        if (views->ops->exhausted(views, total ? &next : NULL, limit, &arena, &at, &n, &next,
+                                  &err) != TH_OK)
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(total < max);
+            out[total++] = at[i];
+        }
+    } while (!th_id_is_zero(next));
+    for (size_t i = 1; i < total; i++)
+        assert_true(th_id_cmp(out[i - 1].send, out[i].send) > 0);
+    return total;
+}
+
+static void test_sends_that_were_given_up(void **unused)
+{
+    (void)unused;
+    struct view_exhausted list[8];
+
+    assert_int_equal(list_exhausted(3, list, TH_LEN(list)), 0);
+    /* None of them was reached by an earlier attempt: those in doubt, and those not sent yet. */
+    for (int32_t ordinal = 1104; ordinal < 1150; ordinal += 10)
+        give_up(us, ordinal, "exhausted");
+    give_up(them, 1203, "exhausted");
+    give_up(us, 1114, "exhausted"); /* told twice */
+    give_up(us, 1254, "expired");   /* it ended otherwise */
+    fold_all();
+    assert_int_equal(list_exhausted(2, list, TH_LEN(list)), 6);
+    assert_int_equal(list_exhausted(6, list, TH_LEN(list)), 6);
+    assert_int_equal(list_exhausted(1000, list, TH_LEN(list)), 6);
+    size_t ours = 0;
+    for (size_t i = 0; i < 6; i++) {
+        bool is_ours = th_str_eq(list[i].tenant, us);
+        ours += is_ours;
+        assert_true(is_ours || th_str_eq(list[i].tenant, them));
+        assert_true(th_id_eq(list[i].campaign, story_campaign(is_ours ? OURS : THEIRS)));
+        assert_int_equal(list[i].attempts, 9);
+        assert_str_equal(list[i].account, TH_STR("alpha"));
+        assert_str_equal(list[i].reason, TH_STR("account_suspended"));
+        assert_int_equal(list[i].at_us, at_s(301));
+    }
+    assert_int_equal(ours, 5);
+}
+
 /* --- tenants ---------------------------------------------------------------------------------- */
 
 /* Each question about something of the other tenant's. */
@@ -973,6 +1048,7 @@ int main(void)
         cmocka_unit_test(test_opt_outs_in_force),
         cmocka_unit_test(test_dead_letters_and_their_ends),
         cmocka_unit_test(test_progress_and_rate),
+        cmocka_unit_test(test_sends_that_were_given_up),
         cmocka_unit_test(test_a_writer_sees_what_it_wrote),
         cmocka_unit_test(test_places_that_there_are_not),
         cmocka_unit_test(test_a_cancelled_campaign),
