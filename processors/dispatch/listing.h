@@ -11,7 +11,7 @@
 #include "common/eventlog/name_index.h"
 #include "processors/dispatch/job.h"
 
-#define LISTING_GATHERED_MAX 8192 /* then it is time, however long they have waited */
+#define LISTING_GATHERED_MAX 2000 /* then it is time, however long they have waited */
 #define LISTING_JOBS_MIN     8    /* fewer are asked one by one */
 #define LISTING_SECONDS      64   /* of which what was sent is remembered */
 

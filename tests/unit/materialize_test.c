@@ -985,7 +985,8 @@ static void test_a_backlog_is_folded_at_once(void **unused)
                                         .clock = &world.clock.clock,
                                         .open_store = lend,
                                         .context = &world,
-                                        .read_bytes = (size_t)8 * 1024};
+                                        .read_bytes = (size_t)8 * 1024,
+                                        .reads = 6};
     assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
     do {
         assert_int_equal(materialize_step(m, &next_us, &err), TH_OK);
