@@ -140,6 +140,12 @@ static void at_a_pace(struct sim_options *o)
     o->campaigns[0].pace_per_min = 30;
 }
 
+static void two_at_a_time(struct sim_options *o)
+{
+    slowly(o);
+    o->look_ahead = 2;
+}
+
 /* --- what happens ------------------------------------------------------------------------------
  */
 
@@ -163,6 +169,29 @@ static void pause_and_resume(struct world *world, struct process *dispatch)
     world_run_for(world, 2 * SECOND);
     world_command(world, 0, SIM_RESUME);
     world_run_for(world, SECOND);
+}
+
+static void faster_then_slower(struct world *world, struct process *dispatch)
+{
+    (void)dispatch;
+    wait_until_called(world);
+    world_set_pace(world, 0, 120);
+    world_run_for(world, 300 * MS);
+    world_set_pace(world, 0, 12);
+}
+
+static void set_a_pace(struct world *world, struct process *dispatch)
+{
+    (void)dispatch;
+    wait_until_called(world);
+    world_set_pace(world, 0, 60);
+}
+
+static void lift_the_pace(struct world *world, struct process *dispatch)
+{
+    (void)dispatch;
+    wait_until_called(world);
+    world_set_pace(world, 0, 0);
 }
 
 static void cancel(struct world *world, struct process *dispatch)
@@ -239,6 +268,12 @@ static const struct story stories[] = {
     {"at_least_once", "in doubt, and called again where that is allowed", at_least_once, wait_4_s,
      1, true},
     {"pace", "three a minute apart by two seconds", at_a_pace, NULL, 3, false},
+    {"pace_changed", "thirty a minute, then 120, then twelve", at_a_pace, faster_then_slower, 6,
+     false},
+    {"pace_set", "a pace is set where there was none: it waits for those that were let go",
+     two_at_a_time, set_a_pace, 5, false},
+    {"pace_lifted", "the pace is lifted: all who are left go at once", at_a_pace, lift_the_pace, 5,
+     false},
     {"pause", "a pause hands back what has not started, a resume goes on", slowly, pause_and_resume,
      3, false},
     {"cancel", "a cancel ends who was not called", slowly, cancel, 3, false},

@@ -82,7 +82,7 @@ static struct attempt_fact *attempt_of(struct world *world, struct send_fact *se
     return &send->attempts[n - 1];
 }
 
-static int campaign_of(struct world *world, struct th_id id)
+int checks_campaign(struct world *world, struct th_id id)
 {
     for (int i = 0; i < world->options.campaigns_n; i++)
         if (th_id_eq(world->campaigns[i].id, id))
@@ -128,7 +128,7 @@ void checks_free(struct checks *checks)
         free(checks->sends[i].attempts);
     for (int i = 0; i < SIM_CAMPAIGNS_MAX; i++) {
         free(checks->campaigns[i].rows);
-        free(checks->campaigns[i].executed_us);
+        checks_pace_free(&checks->campaigns[i]);
     }
     th_log_reader_close(checks->reader);
     th_arena_fini(&checks->arena);
@@ -186,7 +186,7 @@ static void requested(struct world *world, const struct send_requested *ev)
     if (ev->origin.is != CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN)
         return;
     const struct campaign_origin *origin = &ev->origin.as.campaign_origin;
-    send->campaign = campaign_of(world, origin->campaign);
+    send->campaign = checks_campaign(world, origin->campaign);
     send->ordinal = people_ordinal(world->people, send->campaign, origin->recipient.part,
                                    origin->recipient.row);
     if (send->ordinal < 0)
@@ -202,7 +202,7 @@ static void requested(struct world *world, const struct send_requested *ev)
 
 static void suppressed_rows(struct world *world, const struct campaign_released *ev)
 {
-    int campaign = campaign_of(world, ev->campaign);
+    int campaign = checks_campaign(world, ev->campaign);
 
     for (size_t i = 0; i < ev->suppressed_rows.n; i++) {
         int ordinal = people_ordinal(world->people, campaign, ev->part, ev->suppressed_rows.at[i]);
@@ -232,6 +232,7 @@ static void admitted(struct world *world, const struct send_admitted *ev)
     if (send->is_admitted)
         world_fail(world, "a send is admitted twice");
     send->is_admitted = true;
+    send->release = ev->release;
 }
 
 static void planned(struct world *world, const struct send_planned *ev)
@@ -247,6 +248,7 @@ static void planned(struct world *world, const struct send_planned *ev)
         world_fail(world, "attempt %d does not say whether it may be a duplicate", ev->n);
     send->n = ev->n;
     attempt_of(world, send, ev->n)->is_planned = true;
+    attempt_of(world, send, ev->n)->release = send->release;
     world->checks->counts[SIM_PLANNED]++;
 }
 
@@ -264,6 +266,8 @@ static void noted(struct world *world, const struct send_noted *ev)
 {
     if (ev->standing == SEND_STANDING_ACCEPTED && ev->due_at_us == 0)
         finish(world, ev->send, END_ACCEPTED, ev->reason, false, "SendNoted");
+    else if (ev->standing == SEND_STANDING_RELEASED)
+        live(world, ev->send, "SendNoted")->release = ev->release;
     else
         live(world, ev->send, "SendNoted");
 }
@@ -283,7 +287,7 @@ static void started(struct world *world, const struct attempt_started *ev)
     attempt->is_started = true;
     attempt->reconciliation = world_reconciliation(world, ev->lane);
     if (ev->campaign.is_set)
-        world->checks->campaigns[campaign_of(world, ev->campaign.value)].was_started[ev->slot] =
+        world->checks->campaigns[checks_campaign(world, ev->campaign.value)].was_started[ev->slot] =
             true;
 }
 
@@ -368,7 +372,8 @@ static void reported(struct world *world, const struct attempt_reported *ev)
 /* Of dispatch: what this slot may start from now on. */
 static void control_applied(struct world *world, const struct control_applied *ev)
 {
-    struct campaign_fact *campaign = &world->checks->campaigns[campaign_of(world, ev->campaign)];
+    struct campaign_fact *campaign =
+        &world->checks->campaigns[checks_campaign(world, ev->campaign)];
 
     if (ev->state == CONTROL_STATE_RUNNING) {
         campaign->was_let[ev->slot] = true;
@@ -460,6 +465,7 @@ static void take(struct world *world, const struct log_record *record, const str
     case TOPIC_CAMPAIGN_EVENTS:
         if (event->type == EVENT_CAMPAIGN_RELEASED)
             suppressed_rows(world, &event->as.campaign_released);
+        checks_pace_told(world, event);
         return;
     case TOPIC_SEND_EVENTS:
         take_sends(world, event);
@@ -541,25 +547,6 @@ void checks_step(struct world *world)
 /* --- the ledger
  * --------------------------------------------------------------------------------------------- */
 
-static void check_pace(struct world *world, int i)
-{
-    struct campaign_fact *campaign = &world->checks->campaigns[i];
-    int pace = world->options.campaigns[i].pace_per_min;
-
-    if (campaign->executed_n == campaign->executed_cap) {
-        campaign->executed_cap = campaign->executed_cap ? 2 * campaign->executed_cap : 64;
-        campaign->executed_us = reallocarray(campaign->executed_us, campaign->executed_cap,
-                                             sizeof *campaign->executed_us);
-        assert(campaign->executed_us);
-    }
-    campaign->executed_us[campaign->executed_n++] = world_now(world);
-    if (pace == 0 || campaign->executed_n <= (size_t)pace)
-        return;
-    if (campaign->executed_us[campaign->executed_n - 1 - (size_t)pace] >
-        world_now(world) - MINUTE_US)
-        world_fail(world, "campaign %d: more than %d calls in a minute", i, pace);
-}
-
 static void check_once(struct world *world, struct send_fact *send, int32_t n)
 {
     for (int32_t k = 1; k <= send->attempts_cap; k++) {
@@ -625,7 +612,7 @@ int64_t checks_executed(struct world *world, const struct execution *execution)
     attempt->line = (int64_t)checks->ledger_n;
     if (execution->campaign >= 0) {
         check_hours(world, execution->campaign);
-        check_pace(world, execution->campaign);
+        checks_pace_called(world, execution->campaign, attempt);
     }
     return (int64_t)checks->ledger_n++;
 }

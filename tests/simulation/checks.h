@@ -4,8 +4,8 @@
  * the cores only what their events say. After every step: an attempt is started once and executed
  * once; a send is executed again only after the provider said that the one before failed; nothing
  * starts in a slot between the pause that it applied and the resume that it applies; keys are in
- * order, offsets have no gaps; the pace holds in the ledger. At the end: everybody stands in
- * exactly one place, and the ledger agrees.
+ * order, offsets have no gaps; the pace holds in the ledger, also while it is changed. At the end:
+ * everybody stands in exactly one place, and the ledger agrees.
  */
 #ifndef TELEHUB_TESTS_SIMULATION_CHECKS_H
 #define TELEHUB_TESTS_SIMULATION_CHECKS_H
@@ -67,8 +67,9 @@ enum sim_count {
     SIM_PLANNED,
     SIM_RELEASES,
     SIM_GRANTS, /* releases after the first */
+    SIM_PACE_CHANGES,
 };
-#define SIM_COUNTS (SIM_GRANTS + 1)
+#define SIM_COUNTS (SIM_PACE_CHANGES + 1)
 int64_t checks_count(const struct world *world, enum sim_count what);
 
 /* Which recipient of its campaign a send is for; -1: it came from the API, or nobody knows it. */

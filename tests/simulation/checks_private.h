@@ -18,6 +18,7 @@ struct attempt_fact {
         has_failed_repeat, is_reached, is_unreached;
     enum provider_reconciliation reconciliation; /* of its lane, once it is started */
     int64_t line;                                /* in the ledger; NO_LINE */
+    int64_t release;                             /* that it was planned by */
 };
 
 struct send_fact {
@@ -28,6 +29,7 @@ struct send_fact {
     enum end end;
     bool is_reached;
     char reason[32];
+    int64_t release; /* the last one it got */
     int32_t n;
     struct attempt_fact *attempts; /* n - 1 */
     int32_t attempts_cap;
@@ -38,10 +40,21 @@ struct row_fact {
     bool is_duplicate;
 };
 
+/* A call, and the pace its release was made at; 0: none. */
+struct paced_call {
+    int64_t at_us;
+    int pace;
+};
+
 struct campaign_fact {
     struct row_fact *rows;
-    int64_t *executed_us;
+    struct paced_call *executed;
     size_t executed_n, executed_cap;
+    int pace;           /* of what is released now; 0: none */
+    int *release_paces; /* by the number of the release */
+    size_t releases_n, releases_cap;
+    int64_t limited_us;      /* when the last release after one without a limit was seen, */
+    int64_t limited_release; /* and which it is; 0: there was none */
     bool may_start[SIM_SLOTS];
     bool was_started[SIM_SLOTS], was_let[SIM_SLOTS], is_forbidden[SIM_SLOTS]; /* in this step */
 };
@@ -62,5 +75,15 @@ struct checks {
 
 /* NULL: nobody requested it. */
 struct send_fact *checks_find(const struct checks *checks, struct th_id id);
+
+/* Its number; ends the run when there is no such campaign. */
+int checks_campaign(struct world *world, struct th_id id);
+
+/* checks_pace.c: an event of campaign.events; a call of campaign i that is about to be in the
+ * ledger.
+ */
+void checks_pace_told(struct world *world, const struct event *event);
+void checks_pace_called(struct world *world, int i, const struct attempt_fact *attempt);
+void checks_pace_free(struct campaign_fact *campaign);
 
 #endif

@@ -25,7 +25,7 @@ struct row {
 /* --- campaign: a command × where the campaign stands -------------------------------------------
  */
 
-enum { FOR_CREATE, FOR_START, FOR_PAUSE, FOR_RESUME, FOR_CANCEL };
+enum { FOR_CREATE, FOR_START, FOR_PAUSE, FOR_RESUME, FOR_CANCEL, FOR_PACE };
 
 static const char *const campaign_columns[] = {"none",      "draft",      "starting",
                                                "running",   "pausing",    "paused",
@@ -36,7 +36,7 @@ static_assert(TH_LEN(campaign_columns) == CAMPAIGN_PHASES + 1, "a column for eac
 static const struct row campaign_rows[] = {
     [FOR_CREATE] = {"create", "o~~~~~~~~"}, [FOR_START] = {"start", "ro~r~~~~r"},
     [FOR_PAUSE] = {"pause", "ooroooooo"},   [FOR_RESUME] = {"resume", "oo~oooooo"},
-    [FOR_CANCEL] = {"cancel", "orroroooo"},
+    [FOR_CANCEL] = {"cancel", "orroroooo"}, [FOR_PACE] = {"pace", "ooroooooo"},
 };
 
 /* --- retry: an outcome × where the send stands -------------------------------------------------
@@ -234,6 +234,9 @@ static int command_row(const struct event *event, struct th_id *out_campaign)
     case EVENT_CANCEL_CAMPAIGN:
         *out_campaign = event->as.cancel_campaign.campaign;
         return FOR_CANCEL;
+    case EVENT_SET_CAMPAIGN_PACE:
+        *out_campaign = event->as.set_campaign_pace.campaign;
+        return FOR_PACE;
     default:
         return -1;
     }

@@ -58,6 +58,8 @@ const struct core_ops *coverage_watch(const struct core_ops *core);
     X(PAUSED, "a pause is commanded")                                                              \
     X(RESUMED, "a resume is commanded")                                                            \
     X(CANCELLED, "a cancel is commanded")                                                          \
+    X(PACED, "another pace is commanded")                                                          \
+    X(PACE_LIFTED, "no pace is commanded any more")                                                \
     X(STOPPED, "a tenant is stopped")                                                              \
     X(STOP_RELEASED, "a stop is released")                                                         \
     X(LANE_OFF, "a lane is switched off")                                                          \

@@ -186,6 +186,7 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out)
         out->odds.callback_lost = (int)rng_between(&rng, 1, 300);
         out->callback_window_us = rng_between(&rng, 1, 8) * TH_US_PER_SEC;
     }
+    out->pace_changes = some(&rng, 8);
 }
 
 #define KNOB(name, field, least)                                                                   \
@@ -204,6 +205,7 @@ static const struct knob {
     KNOB("campaigns", campaigns_n, 1),
     KNOB("api_sends", api_sends, 0),
     KNOB("commands", commands, 0),
+    KNOB("pace_changes", pace_changes, 0),
     KNOB("audience", campaigns[0].audience, 1),
     KNOB("reboot", odds.reboot, 0),
     KNOB("jump", odds.jump, 0),
@@ -333,11 +335,12 @@ void sim_options_print(const struct sim_options *o, FILE *to)
                 o->lanes[i].number, o->lanes[i].tenant, o->lanes[i].weight, o->lanes[i].rate_per_s,
                 o->lanes[i].concurrency, "ILC0"[o->lanes[i].reconciliation]);
     fprintf(to,
-            "  api sends %d, commands %d, shared numbers %d, look-ahead %lld, lane plans %d, "
+            "  api sends %d, commands %d, changes of pace %d, shared numbers %d, look-ahead %lld, "
+            "lane plans %d, "
             "snapshots from %d bytes\n"
             "  way %lld ms, latency %lld ms, callbacks %lld ms, window %lld ms\n",
-            o->api_sends, o->commands, o->shared_numbers, (long long)o->look_ahead, o->lane_plans,
-            o->snapshot_bytes_min, (long long)(o->way_max_us / 1000),
+            o->api_sends, o->commands, o->pace_changes, o->shared_numbers, (long long)o->look_ahead,
+            o->lane_plans, o->snapshot_bytes_min, (long long)(o->way_max_us / 1000),
             (long long)(o->latency_max_us / 1000), (long long)(o->callback_max_us / 1000),
             (long long)(o->callback_window_us / 1000));
     print_odds(&o->odds, to);

@@ -64,6 +64,7 @@ struct sim_options {
     int shared_numbers; /* of 1,000 recipients: have the number of another */
     int api_sends;
     int commands;      /* pause, resume, cancel, stop, opt-out */
+    int pace_changes;  /* of a campaign while it runs, before and after */
     int processes;     /* 1: all roles in one; 3: a process each; 6: a process for each slot */
     int64_t faults_us; /* for so long things go wrong; 0: never */
     int64_t fault_every_us;

@@ -112,6 +112,13 @@ static void tell_campaign(const struct world *world, const struct event *event)
     case EVENT_CAMPAIGN_RESUMED:
         say(world, "campaign", "runs again");
         break;
+    case EVENT_CAMPAIGN_PACE_CHANGED:
+        if (event->as.campaign_pace_changed.pace_per_min)
+            say(world, "campaign", "goes at %d a minute from now on",
+                event->as.campaign_pace_changed.pace_per_min);
+        else
+            say(world, "campaign", "goes as fast as it can from now on");
+        break;
     case EVENT_CAMPAIGN_CANCELLING:
         say(world, "campaign", "is cancelling");
         break;

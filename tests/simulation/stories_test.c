@@ -228,6 +228,40 @@ static void test_late_hand_backs_at_the_pace(void **unused)
     }
 }
 
+/* Enough people for full minutes. The lane is slower than the look-ahead, so that who was let go
+ * without a limit is there for a while. */
+static void test_the_pace_is_changed_while_processes_die(void **unused)
+{
+    static const int paces[] = {60, 600, 0, 90, 1200, 30, 0, 120, 300};
+    struct sim_options options;
+
+    (void)unused;
+    print_message("  the pace goes up and down while processes die; no minute has more than the "
+                  "greatest of its paces\n");
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        sim_options_paced(3000, 240, &options);
+        options.seed = seed;
+        options.fault_every_us = 10 * SECOND;
+        options.look_ahead = 100;
+        options.lanes[0].rate_per_s = 20;
+        struct world *world = world_new(&options, false);
+        world_begin(world);
+        for (size_t i = 0; i < TH_LEN(paces); i++) {
+            world_run_for(world, 30 * SECOND);
+            world_set_pace(world, 0, paces[i]);
+        }
+        int64_t released = checks_count(world, SIM_RELEASES);
+        world_run_for(world, 120 * SECOND);
+        assert_int_equal(checks_count(world, SIM_PACE_CHANGES), TH_LEN(paces));
+        assert_true(checks_count(world, SIM_RELEASES) > released + 300);
+        print_message("    %zu calls, %lld kills\n", executed(world), (long long)world->kills);
+        assert_true(world->kills > 3);
+        world_command(world, 0, SIM_CANCEL);
+        world_settle(world);
+        world_free(world);
+    }
+}
+
 static void test_pause_opt_out_and_stop_race_with_starts(void **unused)
 {
     struct sim_options options;
@@ -528,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_rollback_and_rival),
         cmocka_unit_test(test_an_older_sessions_journal),
         cmocka_unit_test(test_late_hand_backs_at_the_pace),
+        cmocka_unit_test(test_the_pace_is_changed_while_processes_die),
         cmocka_unit_test(test_pause_opt_out_and_stop_race_with_starts),
         cmocka_unit_test(test_hand_back_races_with_a_new_plan),
         cmocka_unit_test(test_result_committed_or_not_before_the_journal_goes),

@@ -266,6 +266,20 @@ void world_command(struct world *world, int campaign, enum sim_command command)
     append_of(world, TOPIC_CAMPAIGN_COMMANDS, tenant, text, &event);
 }
 
+void world_set_pace(struct world *world, int campaign, int per_min)
+{
+    int tenant = world->options.campaigns[campaign].tenant;
+    struct event event = {
+        .type = EVENT_SET_CAMPAIGN_PACE,
+        .as.set_campaign_pace = {meta_of(world, tenant), world->campaigns[campaign].id, per_min}};
+    char text[TH_ID_TEXT_LEN + 1];
+
+    world_say(world, "command: campaign %d has pace %d", campaign, per_min);
+    coverage_trouble(per_min ? TROUBLE_PACED : TROUBLE_PACE_LIFTED);
+    th_id_text(world->campaigns[campaign].id, text);
+    append_of(world, TOPIC_CAMPAIGN_COMMANDS, tenant, text, &event);
+}
+
 void world_stop_tenant(struct world *world, int tenant, bool is_stopped)
 {
     struct event event = {.type = EVENT_TENANT_STOP_SET,
@@ -381,6 +395,16 @@ static void command_something(struct world *world, int64_t arg)
     }
 }
 
+static void change_pace(struct world *world, int64_t arg)
+{
+    int campaign = (int)rng_below(&world->rng, world->options.campaigns_n);
+
+    (void)arg;
+    world_done(world);
+    world_set_pace(world, campaign,
+                   rng_permille(&world->rng, 700) ? (int)rng_between(&world->rng, 20, 400) : 0);
+}
+
 static void send_one(struct world *world, int64_t arg)
 {
     (void)arg;
@@ -483,6 +507,8 @@ void trouble_plan(struct world *world)
         world_after_counted(world, rng_below(&world->rng, us), command_something, i);
     for (int i = 0; i < world->options.api_sends; i++)
         world_after_counted(world, rng_below(&world->rng, us), send_one, i);
+    for (int i = 0; i < world->options.pace_changes; i++)
+        world_after_counted(world, rng_below(&world->rng, us), change_pace, i);
     world_after(world, rng_below(&world->rng, world->options.fault_every_us + 1), trouble, 0);
 }
 

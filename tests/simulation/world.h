@@ -181,6 +181,7 @@ void world_forget_unsent(struct world *world);
 
 enum sim_command { SIM_CREATE, SIM_START, SIM_PAUSE, SIM_RESUME, SIM_CANCEL };
 void world_command(struct world *world, int campaign, enum sim_command command);
+void world_set_pace(struct world *world, int campaign, int per_min); /* 0: none */
 void world_enable_lane(struct world *world, int lane, bool is_enabled);
 void world_stop_tenant(struct world *world, int tenant, bool is_stopped);
 void world_opt_out(struct world *world, int tenant, struct th_str phone);
