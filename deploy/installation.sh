@@ -174,6 +174,9 @@ programs_build() {
     mkdir -p "$build" 2>/dev/null && [ -w "$build" ] || build=$dir/build
     own rm -f "$log"
     own touch "$log"
+    mkdir -p "$build"
+    exec 8>>"$build/.lock" # another deploy/up, of another folder, may build here as well
+    flock 8
     if [ ! -e "$build/build.ninja" ]; then
         say "building (this takes a minute or two)"
         (cd "$root" && cmake --preset release -B "$build" -DTELEHUB_TESTS=OFF \
@@ -183,6 +186,7 @@ programs_build() {
     if ! cmake --build "$build" --target telehub telehub-sandbox >>"$log" 2>&1 9>&-; then
         die "$(tail -n 20 "$log")" "The build failed; all of it is in $log."
     fi
+    exec 8>&-
     for program in telehub telehub-sandbox; do
         if ! cmp -s "$build/bin/$program" "$dir/bin/$program"; then
             put "$dir/bin/$program" 0755 <"$build/bin/$program"

@@ -107,6 +107,13 @@ chaos_up() {
     owner=$(stat -c %U "$dir")
 }
 
+# chaos_down: the installation is gone, with its log and its ledger; chaos_up makes a new one.
+chaos_down() {
+    "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 ||
+        fail "deploy/down: $(tail -n 5 "$work/up.log")"
+    rm -rf "$dir"
+}
+
 telehub() { TELEHUB_DIR=$dir "$telehub_bin" "$@"; }
 
 telehub_pid() { service_pid "$dir/run/telehub.pid" "$owner"; }
@@ -199,12 +206,13 @@ campaign_status() {
         jq -er .status
 }
 
-# campaign_await STATUS SECONDS
+# campaign_await STATUS SECONDS: STATUS may be several, with | between them; sets status.
 campaign_await() {
-    local deadline=$((SECONDS + $2)) status=''
+    local deadline=$((SECONDS + $2))
+    status=''
     while [ "$SECONDS" -lt "$deadline" ]; do
         status=$(campaign_status) || status="unknown"
-        [ "$status" = "$1" ] && return 0
+        [[ "|$1|" == *"|$status|"* ]] && return 0
         nap 0.1
     done
     say "$(telehub certificate "$campaign" --json || true)"
@@ -325,6 +333,61 @@ check_ledger() {
         fail "the ledger testifies against us (at most $doubt_max may be in doubt)"
     }
     say "$(<"$work/verdict")"
+}
+
+# calls_of FIRST N: the moments at which they were called, µs UTC, in order; by the ledger that
+# check_ledger has left.
+calls_of() {
+    awk -F, -v first="$1" -v n="$2" '
+        FNR == 1 { for (i = 1; i <= NF; i++) { gsub(/"/, "", $i); column[$i] = i }; next }
+        { to = $column["to"]; gsub(/[^0-9]/, "", to); number = substr(to, 4) + 0
+          at = $column["at_us"]; gsub(/"/, "", at) }
+        number >= first && number < first + n { print at }' "$work/ledger.csv" | sort -n
+}
+
+# most_in US CALLS: the most calls in any window of that length.
+most_in() {
+    awk -v us="$1" '
+        { at[NR] = $1; while (at[NR] - at[first + 1] >= us) first++
+          if (NR - first > most) most = NR - first }
+        END { print most + 0 }' "$2"
+}
+
+# check_windows CALLS PACES: CALLS are those of calls_of; PACES has a line "FROM TO PACE" for each
+# pace of the campaign: from when until when (µs UTC) calls of that pace may reach the provider; max
+# is no limit. No 60 seconds, at any offset, hold more calls than the greatest of their paces. It is
+# enough to look at the windows that begin or end at a call, or where what holds in them changes.
+# Sets fullest.
+check_windows() {
+    {
+        awk '{ printf "%.0f\n%.0f\n", $1, $1 - 59999999 }' "$1"
+        awk '{ printf "%.0f\n%.0f\n", $2 + 1, $1 - 60000000 }' "$2"
+    } | sort -n >"$work/windows"
+    fullest=$(awk '
+        FNR == 1 { file++ }
+        file == 1 { from[++spans] = $1; to[spans] = $2; pace[spans] = $3; next }
+        file == 2 { at[++calls] = $1; next }
+        {
+            end = $1 + 60000000
+            while (first < calls && at[first + 1] < $1) first++
+            while (last < calls && at[last + 1] < end) last++
+            limit = 0
+            for (i = 1; i <= spans && limit != "max"; i++)
+                if (from[i] < end && to[i] >= $1 && (pace[i] == "max" || pace[i] > limit))
+                    limit = pace[i]
+            if (limit == "max" || limit == 0) next
+            windows++
+            n = last - first
+            if (n > limit) wrong++
+            if (n / limit >= share) { share = n / limit; most = n; of = limit }
+        }
+        END {
+            printf "%d calls where %d are allowed, of %d windows with a limit", most, of, windows
+            exit wrong > 0
+        }' "$2" "$1" "$work/windows") || {
+        say "$(<"$2")"
+        fail "more calls in 60 s than the pace allows: $fullest"
+    }
 }
 
 # check_compare: the command that a customer would use says the same.
