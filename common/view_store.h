@@ -90,9 +90,17 @@ struct view_generations_ops {
     /* The one behind the public views. */
     enum th_code (*current)(struct view_generations *gens, int *out_gen, struct th_err *err);
 
-    /* A new, empty one; remains of a run that did not end are dropped first, and so are those that
-     * were replaced more than a day ago. */
-    enum th_code (*make)(struct view_generations *gens, int *out_gen, struct th_err *err);
+    /* A new, empty one, to be filled by these rules of the fold; remains of a run that did not end
+     * are dropped first, and so are those that were replaced more than a day ago. */
+    enum th_code (*make)(struct view_generations *gens, int fold_version, int *out_gen,
+                         struct th_err *err);
+
+    /* By which rules it was filled; 0: nobody knows. */
+    enum th_code (*fold_version)(struct view_generations *gens, int gen, int *out_fold_version,
+                                 struct th_err *err);
+
+    /* The current one is filled by these rules from now on, if nothing is in it yet. */
+    enum th_code (*adopt)(struct view_generations *gens, int fold_version, struct th_err *err);
 
     enum th_code (*open)(struct view_generations *gens, int gen, struct view_store **out_store,
                          struct th_err *err);

@@ -44,43 +44,67 @@ static const struct pg_statement sql_expire = {
     "SELECT views.drop(gen) FROM views.generation"
     " WHERE state = 'retired' AND retired_at < now() - interval '24 hours'",
 };
-static const struct pg_statement sql_make = {"SELECT views.make()"};
+static const struct pg_statement sql_make = {"SELECT views.make($1::int4)"};
+static const struct pg_statement sql_version = {
+    "SELECT fold_version FROM views.generation WHERE gen = $1::int4"};
+static const struct pg_statement sql_adopt = {"SELECT views.adopt($1::int4)"};
 static const struct pg_statement sql_publish = {"SELECT views.publish($1::int4)"};
 static const struct pg_statement sql_drop = {"SELECT views.drop($1::int4)"};
 
-static enum th_code ask_gen(struct pg *pg, const struct pg_statement *statement, int *out_gen,
-                            struct th_err *err)
+static enum th_code ask(struct pg *pg, const struct pg_statement *statement,
+                        struct pg_params *params, int *out, struct th_err *err)
 {
     TH_AUTO(pg_result) PGresult *result = NULL;
 
-    TH_TRY(pg_execute(pg, statement, NULL, &result, err));
+    TH_TRY(pg_execute(pg, statement, params, &result, err));
     if (PQntuples(result) == 0)
-        return th_fail(err, TH_NOT_FOUND, "the views have no current generation: telehub upgrade");
+        return th_fail(err, TH_NOT_FOUND, "the views have no such generation: telehub upgrade");
     struct pg_row row = pg_row(result, 0);
-    *out_gen = pg_next_int4(&row);
+    *out = pg_next_int4(&row);
     return pg_row_end(&row, err);
 }
 
-static enum th_code tell_gen(struct pg *pg, const struct pg_statement *statement, int gen,
-                             struct th_err *err)
+static enum th_code ask_with(struct pg *pg, const struct pg_statement *statement, int with,
+                             int *out, struct th_err *err)
 {
     TH_AUTO(pg_params) struct pg_params params = {0};
 
-    pg_add_int4(&params, gen);
+    pg_add_int4(&params, with);
+    return ask(pg, statement, &params, out, err);
+}
+
+static enum th_code tell(struct pg *pg, const struct pg_statement *statement, int with,
+                         struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+
+    pg_add_int4(&params, with);
     return pg_execute(pg, statement, &params, NULL, err);
 }
 
 static enum th_code current(struct view_generations *gens, int *out_gen, struct th_err *err)
 {
-    return ask_gen(self_of(gens)->pg, &sql_current, out_gen, err);
+    return ask(self_of(gens)->pg, &sql_current, NULL, out_gen, err);
 }
 
-static enum th_code make(struct view_generations *gens, int *out_gen, struct th_err *err)
+static enum th_code make(struct view_generations *gens, int fold_version, int *out_gen,
+                         struct th_err *err)
 {
     struct pg *pg = self_of(gens)->pg;
 
     TH_TRY(pg_execute(pg, &sql_expire, NULL, NULL, err));
-    return ask_gen(pg, &sql_make, out_gen, err);
+    return ask_with(pg, &sql_make, fold_version, out_gen, err);
+}
+
+static enum th_code fold_version_of(struct view_generations *gens, int gen, int *out_fold_version,
+                                    struct th_err *err)
+{
+    return ask_with(self_of(gens)->pg, &sql_version, gen, out_fold_version, err);
+}
+
+static enum th_code adopt(struct view_generations *gens, int fold_version, struct th_err *err)
+{
+    return tell(self_of(gens)->pg, &sql_adopt, fold_version, err);
 }
 
 static enum th_code open_store(struct view_generations *gens, int gen,
@@ -91,12 +115,12 @@ static enum th_code open_store(struct view_generations *gens, int gen,
 
 static enum th_code publish(struct view_generations *gens, int gen, struct th_err *err)
 {
-    return tell_gen(self_of(gens)->pg, &sql_publish, gen, err);
+    return tell(self_of(gens)->pg, &sql_publish, gen, err);
 }
 
 static enum th_code drop(struct view_generations *gens, int gen, struct th_err *err)
 {
-    return tell_gen(self_of(gens)->pg, &sql_drop, gen, err);
+    return tell(self_of(gens)->pg, &sql_drop, gen, err);
 }
 
 /* --- as it was at one moment ---------------------------------------------------------------------
@@ -374,6 +398,8 @@ static enum th_code compare(struct view_generations *gens, int a, int b, struct 
 static const struct view_generations_ops pg_ops = {
     .current = current,
     .make = make,
+    .fold_version = fold_version_of,
+    .adopt = adopt,
     .open = open_store,
     .freeze = freeze,
     .thaw = thaw,

@@ -343,6 +343,19 @@ static void check_log(struct report *report)
         say(report, FINDING_BAD, "log", "%s", err.text);
 }
 
+static void check_views(struct report *report, const char *conninfo)
+{
+    char sentence[TOOL_RULES_SENTENCE_MAX];
+    struct th_err err = {0};
+
+    if (tool_view_rules(conninfo, sentence, &err) != TH_OK)
+        say(report, FINDING_BAD, "views", "%s", err.text);
+    else if (sentence[0])
+        say(report, FINDING_WARN, "views", "%s", sentence);
+    else
+        say(report, FINDING_FINE, "views", "were filled by this program's rules");
+}
+
 static void check_database(struct report *report, const char *conninfo)
 {
     struct pg_config config = {.conninfo = conninfo, .application_name = "telehub doctor"};
@@ -359,6 +372,7 @@ static void check_database(struct report *report, const char *conninfo)
     check_database_clock(report, pg);
     check_schema(report, pg);
     check_log(report);
+    check_views(report, conninfo);
 }
 
 /* ------------------------------------------------------------------------------------------------

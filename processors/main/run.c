@@ -350,10 +350,24 @@ static enum th_code start_materialize(struct run *run, int slot, struct th_err *
     return process_start(&run->process, name, &materialize_ops, part, err);
 }
 
+/* They are shown and written on all the same: what is older stays as it was until a rebuild. */
+static void warn_of_other_rules(const struct run *run)
+{
+    char sentence[TOOL_RULES_SENTENCE_MAX];
+    struct th_err err = {0};
+
+    if (tool_view_rules(run->conninfo, sentence, &err) != TH_OK)
+        th_log(TH_LOG_WARN, "views.rules_unknown", TH_F("error", (const char *)err.text));
+    else if (sentence[0])
+        th_log(TH_LOG_WARN, "views.other_rules", TH_F("do", (const char *)sentence));
+}
+
 static enum th_code start_views(struct run *run, struct th_err *err)
 {
     int slots = (int)th_conf_int(run->conf, "slots");
 
+    if (run->roles & (ROLE_MATERIALIZE | ROLE_GATEWAY))
+        warn_of_other_rules(run);
     for (int slot = 0; slot < slots && run->roles & ROLE_MATERIALIZE; slot++)
         TH_TRY(start_materialize(run, slot, err));
     return TH_OK;

@@ -27,6 +27,13 @@ enum th_code tool_settings(const struct cli *cli, struct th_conf **out_conf,
 TH_MUST_USE
 enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_err *err);
 
+/* Have the views that are shown been filled by this program's rules? If not, *out_sentence says
+ * what to do; else it is empty. */
+#define TOOL_RULES_SENTENCE_MAX 256
+TH_MUST_USE
+enum th_code tool_view_rules(const char *conninfo, char out_sentence[TOOL_RULES_SENTENCE_MAX],
+                             struct th_err *err);
+
 static inline void th_log_auto(struct th_log **log)
 {
     if (*log)

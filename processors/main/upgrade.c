@@ -1,7 +1,9 @@
 #include "common/eventlog/slot.h"
+#include "connectors/postgres/view_store.h"
 #include "processors/main/installation.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
+#include "processors/materialize/fold.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,17 @@ static enum th_code begin_slots(const struct th_conf *conf, const char *conninfo
     return TH_OK;
 }
 
+/* Views in which nothing is yet are filled by this binary's rules. */
+static enum th_code begin_views(const char *conninfo, struct th_err *err)
+{
+    struct view_generations *gens = NULL;
+
+    TH_TRY(pg_view_generations_open(conninfo, &gens, err));
+    enum th_code code = gens->ops->adopt(gens, FOLD_VERSION, err);
+    pg_view_generations_close(gens);
+    return code;
+}
+
 static enum th_code upgrade_locked(const struct cli *cli, struct th_err *err)
 {
     TH_AUTO(th_conf) struct th_conf *conf = NULL;
@@ -57,6 +70,7 @@ static enum th_code upgrade_locked(const struct cli *cli, struct th_err *err)
     else if (code != TH_OK)
         return code;
     TH_TRY(begin_slots(conf, conninfo, err));
+    TH_TRY(begin_views(conninfo, err));
     TH_TRY(installation_operator_key(cli->dir, key, err));
     explicit_bzero(key, sizeof key);
     if (cli->is_json)

@@ -2,6 +2,7 @@
 #include "connectors/postgres/view_store.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
+#include "processors/materialize/fold.h"
 #include "processors/materialize/rebuild.h"
 
 #include <stdio.h>
@@ -30,6 +31,40 @@ static enum th_code bench_open(struct cli *cli, struct bench *bench, struct th_e
     TH_TRY(tool_settings(cli, &conf, bench->conninfo, err));
     TH_TRY(tool_log(cli, &bench->log, err));
     return pg_view_generations_open(bench->conninfo, &bench->gens, err);
+}
+
+/* --- by which rules --------------------------------------------------------------------------- */
+
+static enum th_code current_rules(struct view_generations *gens, int *out, struct th_err *err)
+{
+    int gen;
+
+    TH_TRY(gens->ops->current(gens, &gen, err));
+    return gens->ops->fold_version(gens, gen, out, err);
+}
+
+enum th_code tool_view_rules(const char *conninfo, char out_sentence[TOOL_RULES_SENTENCE_MAX],
+                             struct th_err *err)
+{
+    struct view_generations *gens = NULL;
+    int version = 0;
+
+    out_sentence[0] = '\0';
+    TH_TRY(pg_view_generations_open(conninfo, &gens, err));
+    enum th_code code = current_rules(gens, &version, err);
+    pg_view_generations_close(gens);
+    TH_TRY(code);
+    if (version < FOLD_VERSION)
+        (void)snprintf(out_sentence, TOOL_RULES_SENTENCE_MAX,
+                       "the views were filled by older rules (%d, and these are %d), so rows from "
+                       "before are not what they would be now: telehub view rebuild",
+                       version, FOLD_VERSION);
+    else if (version > FOLD_VERSION)
+        (void)snprintf(out_sentence, TOOL_RULES_SENTENCE_MAX,
+                       "the views were filled by a newer program (rules %d, and these are %d): run "
+                       "that one, or telehub view rebuild",
+                       version, FOLD_VERSION);
+    return TH_OK;
 }
 
 /* --- rebuild ---------------------------------------------------------------------------------- */

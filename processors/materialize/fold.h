@@ -21,6 +21,12 @@
 #include "processors/materialize/batch.h"
 #include "schemas/events.h"
 
+/* The number of these rules. Raise it whenever the same events make other rows than before: tables
+ * that were filled by other rules are then named as such until they are made anew, in the warning
+ * of telehub run (views.other_rules) and by telehub doctor. tests/unit/fold_version_test.c notices
+ * what a story comes to. */
+#define FOLD_VERSION 1
+
 #define FOLD_PLACES_MAX 200 /* events of a send that are found again; those that come first */
 
 /* Bit t: topic t is folded. */

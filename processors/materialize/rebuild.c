@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "processors/materialize/fold.h"
 #include "processors/materialize/materialize.h"
 
 #define PUBLISH_TRIES 100
@@ -117,7 +118,7 @@ enum th_code view_rebuild(struct th_log *log, struct view_generations *gens, int
     struct target target = {.gens = gens};
     struct folders folders;
 
-    TH_TRY(gens->ops->make(gens, &target.gen, err));
+    TH_TRY(gens->ops->make(gens, FOLD_VERSION, &target.gen, err));
     enum th_code code = open_folders(log, &target, NULL, 0, &folders, err);
     if (code == TH_OK)
         code = catch_up_and_publish(&folders, &target, err);
@@ -170,7 +171,7 @@ enum th_code view_verify(struct th_log *log, struct view_generations *gens, stru
 
     *report = (struct view_report){0};
     TH_TRY(gens->ops->current(gens, &live, err));
-    TH_TRY(gens->ops->make(gens, &report->gen, err));
+    TH_TRY(gens->ops->make(gens, FOLD_VERSION, &report->gen, err));
     enum th_code code = gens->ops->freeze(gens, live, err);
     if (code == TH_OK)
         code = verify_frozen(log, gens, live, arena, report, err);

@@ -10,6 +10,7 @@
 #include "common/digest.h"
 #include "common/eventlog/log.h"
 #include "connectors/postgres/view_store.h"
+#include "processors/materialize/fold.h"
 #include "processors/materialize/materialize.h"
 #include "processors/materialize/memory_store.h"
 #include "processors/materialize/rebuild.h"
@@ -262,6 +263,36 @@ static void assert_same_in_memory(struct th_log *log)
     own->close(memory);
 }
 
+/* By which rules the views that are shown were filled. */
+static int rules_of(struct view_generations *gens)
+{
+    struct th_err err = {0};
+    int version;
+    int gen;
+
+    assert_int_equal(gens->ops->current(gens, &gen, &err), TH_OK);
+    assert_int_equal(gens->ops->fold_version(gens, gen, &version, &err), TH_OK);
+    return version;
+}
+
+/* The first test: nothing is folded yet. The next ones go on with views of other rules. */
+static void test_empty_views_take_the_rules_of_who_comes(void **unused)
+{
+    (void)unused;
+    struct view_generations *gens;
+    struct th_err err = {0};
+    int none;
+
+    assert_int_equal(pg_view_generations_open(logs.conninfo, &gens, &err), TH_OK);
+    assert_int_equal(rules_of(gens), 0); /* a migration made them */
+    assert_int_equal(gens->ops->adopt(gens, FOLD_VERSION, &err), TH_OK);
+    assert_int_equal(rules_of(gens), FOLD_VERSION);
+    assert_int_equal(gens->ops->adopt(gens, FOLD_VERSION + 1, &err), TH_OK);
+    assert_int_equal(rules_of(gens), FOLD_VERSION + 1);
+    assert_int_equal(gens->ops->fold_version(gens, 4711, &none, &err), TH_NOT_FOUND);
+    pg_view_generations_close(gens);
+}
+
 static void test_live_equals_rebuilt(void **unused)
 {
     (void)unused;
@@ -311,7 +342,7 @@ static void test_one_writer_at_a_time(void **unused)
     int gen;
 
     assert_int_equal(pg_view_generations_open(logs.conninfo, &gens, &err), TH_OK);
-    assert_int_equal(gens->ops->make(gens, &gen, &err), TH_OK); /* nothing is folded in it */
+    assert_int_equal(gens->ops->make(gens, 1, &gen, &err), TH_OK); /* nothing is folded in it */
     assert_int_equal(gens->ops->open(gens, gen, &store, &err), TH_OK);
     for (size_t i = 0; i < TH_LEN(writers); i++) {
         const struct view_change change = {.steps = writers[i].steps, .steps_n = 2};
@@ -396,9 +427,12 @@ static void test_a_rebuild_takes_the_place_of_the_old(void **unused)
 
     assert_int_equal(pg_view_generations_open(logs.conninfo, &gens, &err), TH_OK);
     assert_int_equal(gens->ops->current(gens, &before, &err), TH_OK);
+    assert_int_equal(gens->ops->adopt(gens, FOLD_VERSION, &err), TH_OK);
+    assert_int_equal(rules_of(gens), FOLD_VERSION + 1); /* rows do not change their rules */
     if (view_rebuild(log, gens, &after, &events, &err) != TH_OK)
         fail_msg("%s", err.text);
     assert_true(after > before);
+    assert_int_equal(rules_of(gens), FOLD_VERSION);
     assert_int_equal(ask("SELECT count(*) FROM analytics.sends WHERE reason = 'damaged'"), 0);
     assert_int_equal(ask("SELECT count(*) FROM analytics.sends"), sends);
 
@@ -412,7 +446,7 @@ static void test_a_rebuild_takes_the_place_of_the_old(void **unused)
     ask("UPDATE views.generation SET retired_at = now() - interval '25 hours' WHERE state = "
         "'retired'");
     int unused_gen;
-    assert_int_equal(gens->ops->make(gens, &unused_gen, &err), TH_OK);
+    assert_int_equal(gens->ops->make(gens, 1, &unused_gen, &err), TH_OK);
     assert_int_equal(ask("SELECT count(*) FROM views.generation WHERE state = 'retired'"), 0);
     assert_int_equal(gens->ops->drop(gens, unused_gen, &err), TH_OK);
     assert_int_equal(gens->ops->drop(gens, after, &err), TH_CONFLICT); /* the current one */
@@ -585,6 +619,7 @@ static int stop(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_views_take_the_rules_of_who_comes),
         cmocka_unit_test(test_live_equals_rebuilt),
         cmocka_unit_test(test_one_writer_at_a_time),
         cmocka_unit_test(test_a_damaged_row_is_named),
