@@ -49,7 +49,7 @@ rules() {
 say "the views were filled by other rules"
 rules ok
 sql "UPDATE views.generation SET fold_version = 0 WHERE state = 'current'"
-rules warn
+rules warning
 grep -q ' id=views.other_rules ' "$dir/log/telehub.log" && fail "views of the same rules were warned of"
 telehub_restart
 grep ' level=warn id=views.other_rules ' "$dir/log/telehub.log" | grep -q 'telehub view rebuild' ||
