@@ -4,8 +4,9 @@
  *
  * PATHS: one path a line, asked for in turn, over and over, on CONNECTIONS connections that stay
  * open. Requests are due at fixed moments, and the time of each counts from when it was due: a
- * server that stalls is not spared the requests that came meanwhile. Prints one JSON object. Exit
- * status: 1 when an answer was not 200.
+ * server that stalls is not spared the requests that came meanwhile. Prints one JSON object, with
+ * the times of all and of each kind: paths that differ in an id alone are of one kind. Exit status:
+ * 1 when an answer was not 200.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,12 +24,18 @@
 
 #define CONNECTIONS 16
 #define ANSWER_MAX  (1 << 20)
+#define KINDS_MAX   16
+#define KIND_LEN    64
+#define ID_LEN      36
 
 static struct {
     uint16_t port;
     char bearer[256];
     char **paths;
+    uint8_t *kind_of; /* each path's place in kinds */
     size_t paths_n;
+    char kinds[KINDS_MAX][KIND_LEN];
+    size_t kinds_n;
     double per_s;
     double start;
     size_t requests_n;
@@ -134,6 +141,36 @@ static void *run(void *unused)
 /* --- all ---------------------------------------------------------------------------------------
  */
 
+/* The path without its query, "ID" in place of each id. */
+static void name_kind(const char *path, char out[KIND_LEN])
+{
+    size_t n = 0;
+
+    while (*path && *path != '?' && n + sizeof "/ID" < KIND_LEN) {
+        size_t len = strcspn(path + 1, "/?");
+        n += (size_t)snprintf(out + n, KIND_LEN - n, "/%.*s", len == ID_LEN ? 2 : (int)len,
+                              len == ID_LEN ? "ID" : path + 1);
+        n = n < KIND_LEN ? n : KIND_LEN - 1;
+        path += 1 + len;
+    }
+    out[n] = '\0';
+}
+
+static uint8_t find_kind(const char *path)
+{
+    char name[KIND_LEN];
+    size_t i = 0;
+
+    name_kind(path, name);
+    while (i < all.kinds_n && strcmp(all.kinds[i], name) != 0)
+        i++;
+    if (i == KINDS_MAX)
+        die("too many kinds of paths");
+    if (i == all.kinds_n)
+        memcpy(all.kinds[all.kinds_n++], name, sizeof name);
+    return (uint8_t)i;
+}
+
 static void read_paths(const char *file)
 {
     FILE *from = fopen(file, "r");
@@ -147,9 +184,11 @@ static void read_paths(const char *file)
         if (all.paths_n == cap) {
             cap = cap ? 2 * cap : 1024;
             all.paths = realloc(all.paths, cap * sizeof *all.paths);
+            all.kind_of = realloc(all.kind_of, cap);
         }
-        if (!all.paths || !(all.paths[all.paths_n++] = strdup(line)))
+        if (!all.paths || !all.kind_of || !(all.paths[all.paths_n] = strdup(line)))
             die("memory");
+        all.kind_of[all.paths_n++] = find_kind(line);
     }
     (void)fclose(from);
     if (all.paths_n == 0)
@@ -174,6 +213,46 @@ static int cmp_latency(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Of n latencies, which are sorted. */
+static void print_times(float *ms, size_t n)
+{
+    qsort(ms, n, sizeof *ms, cmp_latency);
+    printf("\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f", (double)ms[n / 2],
+           (double)ms[n * 99 / 100], (double)ms[n - 1]);
+}
+
+static void print_kinds(void)
+{
+    float *ms = calloc(all.requests_n, sizeof *ms);
+    bool is_first = true;
+
+    if (!ms)
+        die("memory");
+    for (size_t kind = 0; kind < all.kinds_n; kind++) {
+        size_t n = 0;
+        for (size_t i = 0; i < all.requests_n; i++)
+            if (all.kind_of[i % all.paths_n] == kind)
+                ms[n++] = all.latencies_ms[i];
+        if (n == 0)
+            continue;
+        printf("%s{\"path\":\"%s\",\"n\":%zu,", is_first ? "" : ",", all.kinds[kind], n);
+        print_times(ms, n);
+        printf("}");
+        is_first = false;
+    }
+    free(ms);
+}
+
+static void print_all(double took_s)
+{
+    printf("{\"per_s\":%.0f,\"failed\":%zu,\"kinds\":[", (double)all.requests_n / took_s,
+           atomic_load(&all.failed));
+    print_kinds();
+    printf("],");
+    print_times(all.latencies_ms, all.requests_n);
+    printf("}\n");
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[CONNECTIONS];
@@ -194,10 +273,6 @@ int main(int argc, char **argv)
             die("pthread_create");
     for (int i = 0; i < CONNECTIONS; i++)
         (void)pthread_join(threads[i], NULL);
-    double took = now() - all.start;
-    qsort(all.latencies_ms, all.requests_n, sizeof *all.latencies_ms, cmp_latency);
-    printf("{\"per_s\":%.0f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"failed\":%zu}\n",
-           (double)all.requests_n / took, (double)all.latencies_ms[all.requests_n / 2],
-           (double)all.latencies_ms[all.requests_n * 99 / 100], atomic_load(&all.failed));
+    print_all(now() - all.start);
     return atomic_load(&all.failed) > 0;
 }
