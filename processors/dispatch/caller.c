@@ -514,13 +514,16 @@ static void on_run(struct effects *effects, const struct effect *effect, int64_t
 /* --- look-ups asked for together ---------------------------------------------------------------
  */
 
-static void begin_listing(struct caller *caller)
+/* False: there is no memory now. */
+static bool begin_listing(struct caller *caller)
 {
     struct job *page = calloc(1, sizeof *page);
 
-    if (!page || !listing_begin(&caller->listing, &caller->lookups)) {
+    if (!page)
+        return false;
+    if (!listing_begin(&caller->listing, &caller->lookups)) {
         free(page);
-        return; /* without memory now, later */
+        return true;
     }
     page->caller = caller;
     page->type = EFFECT_LOOKUP;
@@ -531,15 +534,16 @@ static void begin_listing(struct caller *caller)
     th_buf_clear(&caller->next);
     if (listing_wants_page(&caller->listing))
         job_list_put(&caller->lookups, page);
+    return true;
 }
 
+/* Without memory now, at the next poll. */
 static void start_gathered(struct caller *caller)
 {
     while (listing_is_due(&caller->listing, th_clock_boottime_us(caller->config.clock),
-                          caller->config.lookup_wait_us)) {
-        begin_listing(caller);
+                          caller->config.lookup_wait_us) &&
+           begin_listing(caller))
         start_waiting(caller);
-    }
 }
 
 /* Found: the rest is asked one by one. Not read: the core asks again, later. */
