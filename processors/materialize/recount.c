@@ -290,11 +290,16 @@ static enum th_code keep_texts(struct tally_reasons *reasons, struct th_arena *a
     return TH_OK;
 }
 
+static int64_t at_least_one(int64_t n)
+{
+    return n > 1 ? n : 1;
+}
+
 static enum th_code recount(struct recounting *r, int64_t recipients, struct th_err *err)
 {
     TH_TRY(read_course(r, err));
     TH_TRY(look_at_ends(r, err));
-    r->shares = 1 + (uint64_t)(r->course.counts.recipients / recipients);
+    r->shares = 1 + (uint64_t)((at_least_one(r->course.counts.recipients) - 1) / recipients);
     return count_all(r, err);
 }
 

@@ -252,11 +252,12 @@ ledger_await() {
 
 # --- what must hold --------------------------------------------------------------------------------
 
-# check_recount: the certificate counted anew from the log is that of the views, byte for byte. A
-# price or a late report may come in between; so until both are of one moment.
+# check_recount: the certificate counted anew from the log is that of the views, byte for byte. While
+# prices or late reports come in the two are of different moments: so until they are equal, as long as
+# the views move.
 check_recount() {
-    local views='' log='' tries
-    for ((tries = 0; tries < 20; tries++)); do
+    local views log after still=0 deadline=$((SECONDS + 900))
+    while [ "$still" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do
         views=$(telehub certificate "$campaign" --json) || fail "there is no certificate"
         log=$(telehub certificate "$campaign" --from-log --json 2>"$work/recount.log") ||
             fail "the certificate cannot be counted from the log: $(<"$work/recount.log")"
@@ -264,6 +265,9 @@ check_recount() {
             say "certificate: the views' equals the log's; $(<"$work/recount.log")"
             return 0
         fi
+        after=$(telehub certificate "$campaign" --json) || fail "there is no certificate"
+        still=$((still + 1))
+        [ "$views" = "$after" ] || still=0
         nap 0.5
     done
     fail "the views say $views, the log $log"
