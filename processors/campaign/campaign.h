@@ -34,7 +34,7 @@ struct campaign_config {
 };
 
 #define CAMPAIGN_CONFIG_DEFAULT                                                                    \
-    ((struct campaign_config){.look_ahead = 1000, .look_ahead_us = 5000000, .ask_again_us = 200000})
+    ((struct campaign_config){.look_ahead = 1000, .look_ahead_us = 5000000, .ask_again_us = 50000})
 
 extern const struct core_ops campaign_core;
 

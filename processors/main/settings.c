@@ -74,7 +74,7 @@ static const struct th_conf_key campaign_keys[] = {
           "Released and neither accepted nor ended, of one campaign, at most."),
     DURATION("campaign_look_ahead_time", "5s", "1ms", "1min",
              "How far ahead of its moment a release may be made."),
-    DURATION("campaign_ask_again", "200ms", "1ms", "1min",
+    DURATION("campaign_ask_again", "50ms", "1ms", "1min",
              "When a part of the audience could not be read."),
     {.name = NULL},
 };
