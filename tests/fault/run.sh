@@ -142,6 +142,21 @@ certified() {
             <<<"$certificate" >/dev/null
 }
 
+# recounted: the log, counted anew, says the same as the views, byte for byte. A price or a report may
+# come in between.
+recounted() {
+    local tries
+    for ((tries = 0; tries < 30; tries++)); do
+        certificate=$(telehub certificate "$campaign" --json) || certificate=''
+        recount=$(telehub certificate "$campaign" --from-log --json 2>"$work/recount.log") ||
+            recount=$(<"$work/recount.log")
+        [ "$certificate" != "$recount" ] || return 0
+        nap 0.1
+        revive
+    done
+    return 1
+}
+
 # finish NAME STATUS LINE...: the end, and the verdict.
 finish() {
     local case=$1 status=$2 line absent='' tries
@@ -164,6 +179,7 @@ finish() {
         revive
     done
     certified || verdict+=$'\n'"WRONG: certificate $certificate"
+    recounted || verdict+=$'\n'"WRONG: the views say $certificate, the log $recount"
     [ -z "$absent" ] || verdict+=$'\n'"WRONG: did not strike:$absent"
     [[ $verdict != *WRONG* ]] || wrong=$((wrong + 1))
     printf '%-18s %-44s restarts %d  %5d ms  %s\n' "$case" "$(actions_of "$@")" "$restarts" \
