@@ -67,6 +67,8 @@ static enum th_code only_tenant(struct client *client, struct th_err *err)
 
     snprintf(path, sizeof path, "%s/keys", client->dir);
     dir = opendir(path);
+    if (!dir && errno != ENOENT)
+        return th_fail(err, TH_IO, "%s: %s", path, strerror(errno));
     while (dir && (entry = readdir(dir))) {
         if (strchr(entry->d_name, '.') || strcmp(entry->d_name, "operator") == 0)
             continue;
@@ -426,6 +428,14 @@ static enum th_code give_line(struct lines *lines, struct th_str line)
     return line.n > 0 ? lines->on_line(lines->arg, line, lines->err) : TH_OK;
 }
 
+/* Errors: TH_NOMEM */
+static enum th_code check_line(const struct lines *lines)
+{
+    enum th_code code = th_buf_status(&lines->rest);
+
+    return code == TH_OK ? TH_OK : th_fail(lines->err, code, "no memory for a line");
+}
+
 static size_t on_lines(char *bytes, size_t size, size_t count, void *arg)
 {
     struct lines *lines = arg;
@@ -435,7 +445,7 @@ static size_t on_lines(char *bytes, size_t size, size_t count, void *arg)
     while (lines->code == TH_OK && memchr(rest.p, '\n', rest.n)) {
         th_str_cut(rest, '\n', &head, &rest);
         th_buf_add(&lines->rest, head);
-        lines->code = th_buf_status(&lines->rest);
+        lines->code = check_line(lines);
         if (lines->code == TH_OK)
             lines->code = give_line(lines, th_buf_str(&lines->rest));
         th_buf_clear(&lines->rest);
@@ -446,7 +456,7 @@ static size_t on_lines(char *bytes, size_t size, size_t count, void *arg)
     if (lines->code == TH_OK && lines->rest.n > LINE_MAX_BYTES)
         lines->code = th_fail(lines->err, TH_FULL, "a line of more than %zu bytes", LINE_MAX_BYTES);
     if (lines->code == TH_OK)
-        lines->code = th_buf_status(&lines->rest);
+        lines->code = check_line(lines);
     return lines->code == TH_OK ? size * count : 0;
 }
 

@@ -114,7 +114,7 @@ static void take_row(struct split *split)
     split->has_row = false;
 }
 
-enum th_code split_next(struct split *split, struct th_err *err)
+static enum th_code make_part(struct split *split, struct th_err *err)
 {
     enum th_code code = TH_OK;
 
@@ -138,4 +138,11 @@ enum th_code split_next(struct split *split, struct th_err *err)
         return code;
     TH_TRY(th_buf_status(&split->part));
     return split->rows > 0 ? TH_OK : TH_NOT_FOUND;
+}
+
+enum th_code split_next(struct split *split, struct th_err *err)
+{
+    enum th_code code = make_part(split, err);
+
+    return code == TH_NOMEM ? th_fail(err, code, "no memory for a part of the file") : code;
 }

@@ -116,44 +116,94 @@ static void take_out(struct kept_table *table, const struct view_table *view, co
     table->n--;
 }
 
-static enum th_code put(struct kept_table *table, const struct view_table *view, const void *row)
+/* The table has room for one row more than it will need. */
+static void put(struct kept_table *table, const struct view_table *view, struct kept *kept)
 {
-    struct kept *kept;
-    size_t i = lower_bound(table, view, row);
+    size_t i = lower_bound(table, view, kept->row);
 
-    TH_TRY(keep(view, row, &kept));
-    if (i < table->n && view_row_same_key(view, table->at[i]->row, row)) {
+    if (i < table->n && view_row_same_key(view, table->at[i]->row, kept->row)) {
         kept_free(table->at[i]);
         table->at[i] = kept;
-        return TH_OK;
-    }
-    if (table->n == table->cap) {
-        size_t cap = table->cap ? 2 * table->cap : 64;
-        struct kept **at = reallocarray(table->at, cap, sizeof(void *));
-        if (!at) {
-            kept_free(kept);
-            return TH_NOMEM;
-        }
-        table->at = at;
-        table->cap = cap;
+        return;
     }
     memmove(&table->at[i + 1], &table->at[i], (table->n - i) * sizeof(void *));
     table->at[i] = kept;
     table->n++;
+}
+
+static enum th_code reserve(struct kept_table *table, size_t more)
+{
+    size_t cap = table->cap ? table->cap : 64;
+
+    while (cap - table->n < more)
+        cap *= 2;
+    if (cap == table->cap)
+        return TH_OK;
+    struct kept **at = reallocarray(table->at, cap, sizeof(void *));
+    if (!at)
+        return TH_NOMEM;
+    table->at = at;
+    table->cap = cap;
+    return TH_OK;
+}
+
+/* What a change writes, made before anything is changed: what follows cannot fail. */
+struct draft {
+    struct kept **at; /* NULL where a row is deleted */
+    size_t n;
+};
+
+static size_t count_entries(const struct view_change *change)
+{
+    size_t n = 0;
+
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        n += change->tables[id].n;
+    return n;
+}
+
+static void draft_fini(struct draft *draft)
+{
+    for (size_t i = 0; i < draft->n; i++)
+        kept_free(draft->at[i]);
+    free(draft->at);
+}
+
+static enum th_code draft_rows(struct memory_store *self, const struct view_change *change,
+                               struct draft *draft)
+{
+    draft->at = calloc(count_entries(change) + 1, sizeof(void *));
+    if (!draft->at)
+        return TH_NOMEM;
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++) {
+        TH_TRY(reserve(&self->tables[id], change->tables[id].n));
+        for (size_t i = 0; i < change->tables[id].n; i++, draft->n++) {
+            const struct view_entry *entry = change->tables[id].at[i];
+            if (!entry->is_deleted)
+                TH_TRY(keep(view_table(id), entry->row, &draft->at[draft->n]));
+        }
+    }
     return TH_OK;
 }
 
 static enum th_code apply(struct memory_store *self, const struct view_change *change,
                           struct th_err *err)
 {
+    struct draft draft = {NULL, 0};
+    size_t next = 0;
+
+    if (draft_rows(self, change, &draft) != TH_OK) {
+        draft_fini(&draft);
+        return th_fail(err, TH_NOMEM, "rows of a batch");
+    }
     for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
-        for (size_t i = 0; i < change->tables[id].n; i++) {
-            const struct view_entry *entry = change->tables[id].at[i];
-            if (entry->is_deleted)
-                take_out(&self->tables[id], view_table(id), entry->row);
-            else if (put(&self->tables[id], view_table(id), entry->row) != TH_OK)
-                return th_fail(err, TH_NOMEM, "rows of %s", view_table(id)->name);
+        for (size_t i = 0; i < change->tables[id].n; i++, next++) {
+            if (draft.at[next])
+                put(&self->tables[id], view_table(id), draft.at[next]);
+            else
+                take_out(&self->tables[id], view_table(id), change->tables[id].at[i]->row);
         }
+    free(draft.at);
     for (size_t i = 0; i < change->steps_n; i++)
         self->next[change->steps[i].topic][change->steps[i].part] = change->steps[i].to;
     return TH_OK;
