@@ -217,7 +217,8 @@ one_campaign() {
         kill_run
         chaos_up
     fi
-    campaign_await "$how" 900
+    campaign_await "$how|completed" 900 # at full pace it may be over before it is cancelled
+    how=$status
     ledger_settle 300
     campaign_settle 300
     say "campaign $((number + 1)), $how: $certificate"
