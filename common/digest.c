@@ -23,7 +23,8 @@ struct contexts {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t contexts_key;
+static pthread_key_t contexts_key; /* knows when a thread ends */
+static _Thread_local struct contexts mine;
 static EVP_MD *digests[ALGORITHMS];
 
 static void must(bool is_done)
@@ -42,7 +43,7 @@ static void free_contexts(void *cls)
         return;
     for (int i = 0; i < ALGORITHMS; i++)
         EVP_MD_CTX_free(contexts->of[i]);
-    free(contexts);
+    *contexts = (struct contexts){{NULL}};
 }
 
 static void set_up(void)
@@ -67,16 +68,13 @@ __attribute__((destructor)) static void tear_down(void)
 static EVP_MD_CTX *begin(enum algorithm algorithm)
 {
     must(pthread_once(&once, set_up) == 0);
-    struct contexts *contexts = pthread_getspecific(contexts_key);
-    if (!contexts) {
-        contexts = calloc(1, sizeof *contexts);
-        must(contexts && pthread_setspecific(contexts_key, contexts) == 0);
-    }
-    if (!contexts->of[algorithm])
-        contexts->of[algorithm] = EVP_MD_CTX_new();
-    must(contexts->of[algorithm] &&
-         EVP_DigestInit_ex2(contexts->of[algorithm], digests[algorithm], NULL) == 1);
-    return contexts->of[algorithm];
+    if (!pthread_getspecific(contexts_key))
+        must(pthread_setspecific(contexts_key, &mine) == 0);
+    if (!mine.of[algorithm])
+        mine.of[algorithm] = EVP_MD_CTX_new();
+    must(mine.of[algorithm] &&
+         EVP_DigestInit_ex2(mine.of[algorithm], digests[algorithm], NULL) == 1);
+    return mine.of[algorithm];
 }
 
 static void add(EVP_MD_CTX *context, const void *bytes, size_t n)

@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -516,6 +517,28 @@ static void test_metrics(void **unused)
     fail_each("things are counted", FAIL_MEMORY, count, NULL);
 }
 
+static void *hash_first(void *unused)
+{
+    uint8_t digest[TH_SHA256_SIZE];
+
+    fail_arm();
+    th_sha256(TH_STR("abc"), digest);
+    fail_disarm();
+    return unused;
+}
+
+/* A thread that began when memory was short ended the process at its first hash. */
+static void test_a_threads_first_hash_asks_for_no_memory_of_ours(void **unused)
+{
+    pthread_t thread;
+
+    (void)unused;
+    fail_plan(FAIL_MEMORY, 1, FAIL_FROM_THEN_ON);
+    assert_int_equal(pthread_create(&thread, NULL, hash_first, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(fail_was_hit());
+}
+
 /* OpenSSL is set up at the first use; without memory for that the process ends (digest.h). */
 static int set_up(void **unused)
 {
@@ -529,10 +552,14 @@ static int set_up(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings),   cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_duplicates), cmocka_unit_test(test_zone),
-        cmocka_unit_test(test_outside),    cmocka_unit_test(test_events),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_zone),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_events),
         cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_a_threads_first_hash_asks_for_no_memory_of_ours),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
