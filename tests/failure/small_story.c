@@ -235,11 +235,18 @@ static void put_tried(struct pen *pen, struct th_id send)
     put_attempt(pen, send, &priced);
 }
 
+struct th_id small_story_send(int ordinal)
+{
+    char number[16];
+
+    (void)snprintf(number, sizeof number, "%d", ordinal);
+    struct th_id name = th_id_derive(TH_PARTS(TH_STR("small send"), th_str(number)));
+    return th_id_send(STORY_MS, TH_PARTS(th_id_bytes(&name)));
+}
+
 static void put_send(struct pen *pen, int32_t ordinal)
 {
-    struct th_str number = th_arena_printf(&pen->arena, "%d", ordinal);
-    struct th_id name = th_id_derive(TH_PARTS(TH_STR("small send"), number));
-    struct th_id send = th_id_send(STORY_MS, TH_PARTS(th_id_bytes(&name)));
+    struct th_id send = small_story_send(ordinal);
     struct event requested = {
         .type = EVENT_SEND_REQUESTED,
         .as.send_requested = {

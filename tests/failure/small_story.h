@@ -12,6 +12,7 @@
 
 struct th_id small_story_campaign(void);
 struct th_id small_story_audience(void);
+struct th_id small_story_send(int ordinal);
 
 /* The hash of a part, as its seal says it. */
 struct sha256 small_story_sha256(int32_t part);
