@@ -11,6 +11,7 @@
 /* Which cells there are. Of a row, one letter a column:
  *   o  every run of SEEDS_USUAL seeds must reach it
  *   r  rare: every run of SEEDS_MANY must
+ *   s  seldom: it can be reached, and not even SEEDS_MANY do so for certain
  *   ~  only an owner gets there that has lost the slot, or is about to: it may, or not
  *   .  nothing that can happen leads there
  */
@@ -97,7 +98,7 @@ static const struct row retry_rows[] = {
     [R_EXPIRED] = {"returned: expired", "~o~~~~~~~~"},
     [R_LANE_OFF] = {"returned: lane switched off", "~o~~~~~~~~"},
     [R_ON_ITS_WAY] = {"reported: on its way", "oro~ror~oo"},
-    [R_REACHED] = {"reported: reached", "~ro~rrr~oo"},
+    [R_REACHED] = {"reported: reached", "~ro~sss~oo"},
     [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~~ro"},
     [R_UNREACHED] = {"reported: not reached", "~~o~r~~~ro"},
     [R_PRICED] = {"priced", "or~~oor~oo"},
@@ -133,7 +134,7 @@ static const struct row dispatch_rows[] = {
     [D_ACCEPTED] = {"call: accepted", "oooo"},
     [D_REJECTED] = {"call: rejected", "or.r"},
     [D_ACCOUNT] = {"call: account refused", "or.~"},
-    [D_THROTTLED] = {"call: throttled", "or.r"},
+    [D_THROTTLED] = {"call: throttled", "or.s"},
     [D_NOT_CONNECTED] = {"call: no connection", "o~.~"},
     [D_REFUSED_BY_US] = {"call: not sent, the last look", "oo.o"},
     [D_UNKNOWN] = {"call: unknown", "oooo"},
@@ -465,7 +466,7 @@ static const char *objection(char cell, uint64_t n, uint64_t seeds)
 {
     if (cell == '.')
         return n ? "cannot be reached, as coverage.c says, and was" : NULL;
-    if (n || cell == '~' || seeds < SEEDS_USUAL || (cell == 'r' && seeds < SEEDS_MANY))
+    if (n || strchr("~s", cell) || seeds < SEEDS_USUAL || (cell == 'r' && seeds < SEEDS_MANY))
         return NULL;
     return "can be reached, as coverage.c says, and was not";
 }
@@ -486,7 +487,7 @@ static bool report_table(const struct coverage *coverage, size_t t, uint64_t see
                 strlen(table->rows[r].says) > 36 && table->columns_n == 1 ? " " : "");
         for (size_t c = 0; c < table->columns_n; c++) {
             uint64_t n = coverage->cells[cell_of(t, r, c)];
-            if (n || strchr("or", table->rows[r].cells[c]))
+            if (n || strchr("ors", table->rows[r].cells[c]))
                 fprintf(out, "%10" PRIu64, n);
             else
                 fprintf(out, "%10s", ".");
