@@ -18,7 +18,7 @@
 #define SCRATCH_MAX         ((size_t)4 * 1024 * 1024)
 #define DONE_MAX            64
 #define LOOKUPS_FIRST       4    /* in flight: so many go before calls */
-#define LOOKUPS_WAITING_MAX 8192 /* to be listed; the core asks for more of them later */
+#define LOOKUPS_WAITING_MAX 4096 /* to be listed; the core asks for more of them later */
 
 struct caller {
     struct effects effects; /* first: what the shell holds points here */
