@@ -108,13 +108,13 @@ static const struct th_conf_key dispatch_keys[] = {
     DURATION("callback_window_call", "15min", "1ms", "30d", "The same of a call."),
     DURATION("search_wait", "1min", "1ms", "1d",
              "An unknown outcome: search the provider's list then, and twice more, later."),
-    DURATION("price_wait", "5s", "1ms", "1d",
+    DURATION("price_wait", "2s", "1ms", "1d",
              "From the final report to the first question for a price; then four times as long."),
     DURATION(
         "price_gather", "5s", "0", "1h",
         "Questions for prices wait so long for each other; many are asked as one list. 0: none "
         "waits."),
-    COUNT("price_tries", "8", "0", "20", "questions", "Then the estimate stays."),
+    COUNT("price_tries", "9", "0", "20", "questions", "Then the estimate stays."),
     DURATION("report_wait", "10min", "1ms", "7d", "Without a final report it is asked for."),
     DURATION("dispatch_behind_wait", "100ms", "1ms", "1min",
              "Configuration is behind: look again."),
