@@ -19,7 +19,7 @@
 #include "common/view_store.h"
 
 #define MATERIALIZE_READ_BYTES ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
-#define MATERIALIZE_READS      12
+#define MATERIALIZE_READS      6
 
 struct materialize;
 
