@@ -112,8 +112,7 @@ static enum th_code land(struct turn *turn, struct attempt_ref ref, struct lane 
         return TH_OK;
     TH_TRY(lane_of(turn->d, flight->lane, out_lane));
     (*out_lane)->in_flight--;
-    if (turn->d->was_window_full && dispatch_window(turn->d) < turn->d->config.window_max)
-        turn->d->window_n = dispatch_window(turn->d) + 1;
+    window_note_landing(&turn->d->window, turn->d->config.window_min, turn->d->config.window_max);
     return table_remove(turn->d->flights, attempt_id(ref));
 }
 

@@ -154,23 +154,6 @@ static enum th_code take_off(struct turn *turn, const struct attempt_plan *plan)
     return TH_OK;
 }
 
-/* What the last second did not need, nobody will miss. */
-static void fit_window(struct dispatch *d, int64_t now_us)
-{
-    int64_t second = now_us / 1000000;
-    int64_t in_flight = (int64_t)table_count(d->flights);
-
-    if (second != d->window_second) {
-        if (!d->was_window_full && d->in_flight_peak < d->window_n)
-            d->window_n = d->in_flight_peak;
-        d->window_second = second;
-        d->in_flight_peak = 0;
-        d->was_window_full = false;
-    }
-    if (in_flight > d->in_flight_peak)
-        d->in_flight_peak = in_flight;
-}
-
 static enum th_code start(struct turn *turn, struct lane *lane, struct plan *plan,
                           const struct ref_lane *known)
 {
@@ -181,7 +164,7 @@ static enum th_code start(struct turn *turn, struct lane *lane, struct plan *pla
     TH_TRY(take_off(turn, ev));
     lane->in_flight++;
     lane_take_token(lane, known->account.rate_per_s, turn->in->now_us);
-    fit_window(turn->d, turn->in->now_us);
+    window_note_start(&turn->d->window, (int64_t)table_count(turn->d->flights), turn->in->now_us);
     if (lane->circuit == CIRCUIT_HALF_OPEN)
         lane->probe_at_us = turn->in->now_us + turn->d->config.probe_wait_us;
     return plans_settle(turn->d->plans, plan);
@@ -189,9 +172,7 @@ static enum th_code start(struct turn *turn, struct lane *lane, struct plan *pla
 
 int64_t dispatch_window(const struct dispatch *d)
 {
-    if (d->window_n < d->config.window_min)
-        return d->config.window_min;
-    return d->window_n > d->config.window_max ? d->config.window_max : d->window_n;
+    return window_size(&d->window, d->config.window_min, d->config.window_max);
 }
 
 static void wake_lane(struct dispatch *d, struct lane *lane, int64_t at_us)
@@ -230,7 +211,8 @@ static int64_t opening_us(struct turn *turn, const struct lane *lane, const stru
     int64_t token_us = lane_token_us(lane, known->account.rate_per_s);
 
     if (!has_place(d, lane)) {
-        d->is_window_full = d->was_window_full = true;
+        d->is_window_full = true;
+        window_note_full(&d->window);
         return INT64_MAX;
     }
     if (known->account.concurrency > 0 && lane->in_flight >= known->account.concurrency)

@@ -7,6 +7,7 @@
 #include "processors/dispatch/dispatch.h"
 #include "processors/dispatch/plans.h"
 #include "processors/dispatch/recent.h"
+#include "processors/dispatch/window.h"
 
 /* An attempt that may still need something: a result, a resolution, a report, a price. */
 struct attempt {
@@ -86,15 +87,12 @@ struct dispatch {
     struct recent **recents; /* by partition; NULL: nothing was started there */
     struct lane **lanes;     /* by number; NULL: not met yet */
     size_t lanes_n;
-    int64_t lane_due_us;    /* earliest wake_us */
-    int64_t window_n;       /* asked of dispatch_window, which bounds it */
-    int64_t window_second;  /* in which these were noted: */
-    int64_t in_flight_peak; /* at a start */
-    bool was_window_full;   /* somebody had to wait for a place */
-    bool is_window_full;    /* some lane could start, but for the slot's window */
-    bool must_sweep;        /* a control changed: look at every waiting plan */
-    bool has_gaps;          /* some plan was settled and is still in its lane's queue */
-    size_t lane_turn;       /* which lane is looked at first */
+    int64_t lane_due_us; /* earliest wake_us */
+    struct window window;
+    bool is_window_full; /* some lane could start, but for the slot's window */
+    bool must_sweep;     /* a control changed: look at every waiting plan */
+    bool has_gaps;       /* some plan was settled and is still in its lane's queue */
+    size_t lane_turn;    /* which lane is looked at first */
     bool has_lost_timers;
 };
 

@@ -26,10 +26,7 @@ static inline const struct attempt *attempt_of(const struct turn *turn, struct a
 
 enum th_code start_plan(struct turn *turn, const struct event *event);
 
-/* How many attempts may be in flight in this slot. It grows by one with each call that lands in a
- * second in which somebody waited for a place, so it doubles within a cycle of decision, commit,
- * call and answer; and it falls to what a second without such waiting had in flight. More would
- * only widen what is in doubt after a crash. */
+/* How many attempts may be in flight in this slot. */
 int64_t dispatch_window(const struct dispatch *d);
 
 /* Start what the lane may start now, hand back what must not start. */

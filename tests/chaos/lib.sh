@@ -53,7 +53,9 @@ chaos_end() {
         kill "$pid" 2>/dev/null || true
     done
     if [ -e "$dir/.telehub" ]; then
-        "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 || say "deploy/down failed"
+        # Postgres cannot end in order on a disk that is still full.
+        "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 ||
+            cluster_stop "$dir/postgres" immediate || say "deploy/down failed"
     fi
     if [ "$status" -ne 0 ]; then
         tail -n 20 "$work/up.log" >&2 || true

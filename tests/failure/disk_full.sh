@@ -25,7 +25,8 @@ disk_end() {
     for disk in "${disks[@]}"; do
         rm -f "$disk/ballast"
     done
-    [ ! -e "$dir/.telehub" ] || "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 || true
+    [ ! -e "$dir/.telehub" ] || "$root/deploy/down" --dir "$dir" >>"$work/up.log" 2>&1 ||
+        cluster_stop "$dir/postgres" immediate || true
     for disk in "${disks[@]}"; do
         umount -l "$disk" || say "cannot unmount $disk"
     done

@@ -2,6 +2,7 @@
  * answer or none, and the next question is well. */
 #include "tests/failure/fail.h"
 #include "tests/failure/small_story.h"
+#include "tests/integration/fold_log.h"
 #include "tests/integration/log_cluster.h"
 #include "tests/unit/test.h"
 
@@ -9,7 +10,6 @@
 #include "connectors/postgres/audience.h"
 #include "connectors/postgres/queries.h"
 #include "connectors/postgres/view_store.h"
-#include "processors/materialize/materialize.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -302,19 +302,6 @@ static void test_questions(void **unused)
 /* --- the world ----------------------------------------------------------------------------------
  */
 
-static void fold(void)
-{
-    struct materialize_config config = {
-        .log = log_, .open_store = pg_view_store_open_current, .context = logs.conninfo};
-    struct materialize *m;
-    struct th_err err = {0};
-
-    assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
-    if (materialize_drain(m, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    materialize_free(m);
-}
-
 static int start(void **unused)
 {
     struct th_err err = {0};
@@ -331,7 +318,7 @@ static int start(void **unused)
     small_story_begin(log_);
     small_story_sends(log_, 0, SENDS);
     small_story_end(log_);
-    fold();
+    fold_log(log_, pg_view_store_open_current, logs.conninfo);
     return 0;
 }
 

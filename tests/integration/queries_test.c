@@ -5,24 +5,13 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/eventlog/reference.h"
-#include "connectors/postgres/audience.h"
-#include "connectors/postgres/queries.h"
-#include "connectors/postgres/view_store.h"
 #include "processors/materialize/fold.h"
-#include "processors/materialize/materialize.h"
-#include "tests/integration/log_cluster.h"
 #include "tests/integration/views_story.h"
+#include "tests/integration/views_world.h"
 
 #define STORY_S INT64_C(1793000000) /* when the story's campaigns start */
-#define OURS    0                   /* seeds of the two stories */
-#define THEIRS  1
 
-static struct log_cluster logs;
-static struct th_log *event_log;
-static struct reference *reference;
-static struct audience *audience;
-static struct views *views;
+static struct views_world world;
 static struct th_arena arena;
 
 static const struct th_str us = {"pratham", 7};
@@ -37,20 +26,7 @@ static int64_t ask(const char *sql)
 {
     const struct pg_statement statement = {sql};
 
-    return log_cluster_admin(&logs, &statement, NULL);
-}
-
-static void fold_all(void)
-{
-    struct materialize_config config = {
-        .log = event_log, .open_store = pg_view_store_open_current, .context = logs.conninfo};
-    struct materialize *m;
-    struct th_err err = {0};
-
-    assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
-    if (materialize_drain(m, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    materialize_free(m);
+    return log_cluster_admin(&world.logs, &statement, NULL);
 }
 
 /* One more event; where it lies. */
@@ -73,7 +49,7 @@ static struct log_place tell(enum topic topic, struct th_str tenant, struct th_i
     (void)snprintf(name, sizeof name, "%.*s/%s", TH_ARG(tenant), text);
     const struct log_output output = {
         .topic = topic, .part = -1, .key = th_str(name), .value = th_buf_str(&value)};
-    if (th_log_append(event_log, &output, 1, &place, &err) != TH_OK)
+    if (th_log_append(world.log, &output, 1, &place, &err) != TH_OK)
         fail_msg("%s", err.text);
     return place;
 }
@@ -86,7 +62,8 @@ static struct view_certificate certificate_of(struct th_str tenant, struct th_id
     struct view_certificate certificate;
     struct th_err err = {0};
 
-    if (views->ops->certificate(views, tenant, campaign, &arena, &certificate, &err) != TH_OK)
+    if (world.views->ops->certificate(world.views, tenant, campaign, &arena, &certificate, &err) !=
+        TH_OK)
         fail_msg("%s", err.text);
     return certificate;
 }
@@ -172,8 +149,8 @@ static size_t list_all(struct th_str outcome, size_t limit, struct view_recipien
     size_t n;
 
     do {
-        if (views->ops->recipients(views, us, story_campaign(OURS), outcome, after, limit, &arena,
-                                   &at, &n, &after, &err) != TH_OK)
+        if (world.views->ops->recipients(world.views, us, story_campaign(OURS), outcome, after,
+                                         limit, &arena, &at, &n, &after, &err) != TH_OK)
             fail_msg("%.*s: %s", TH_ARG(outcome), err.text);
         assert_true(n <= limit);
         assert_true(total + n <= STORY_RECIPIENTS);
@@ -282,8 +259,9 @@ static void test_keys_of_the_certificate_name_recipients(void **unused)
         assert_int_equal(list_all(th_str(cases[i].outcome), 1000, list), cases[i].n);
     }
     for (size_t i = 0; i < TH_LEN(bad); i++)
-        assert_int_equal(views->ops->recipients(views, us, story_campaign(OURS), th_str(bad[i]), -1,
-                                                10, &arena, &at, &n, &next, &err),
+        assert_int_equal(world.views->ops->recipients(world.views, us, story_campaign(OURS),
+                                                      th_str(bad[i]), -1, 10, &arena, &at, &n,
+                                                      &next, &err),
                          TH_INVALID);
 }
 
@@ -294,7 +272,8 @@ static struct view_send send_of(int32_t ordinal)
     struct view_send send;
     struct th_err err = {0};
 
-    if (views->ops->send(views, us, story_send(OURS, ordinal), &arena, &send, &err) != TH_OK)
+    if (world.views->ops->send(world.views, us, story_send(OURS, ordinal), &arena, &send, &err) !=
+        TH_OK)
         fail_msg("%s", err.text);
     assert_true(th_id_eq(send.id, story_send(OURS, ordinal)));
     assert_int_equal(send.ordinal, ordinal);
@@ -420,9 +399,10 @@ static void test_a_send_of_the_api_has_its_own_number(void **unused)
                    .as.send_content.to = {.is = STRING_OR_SEALED_STRING,
                                           .as.string = TH_STR("+919876543210")}}};
     tell(TOPIC_SEND_REQUESTS, us, id, &event);
-    assert_int_equal(views->ops->send(views, us, id, &arena, &send, &err), TH_NOT_FOUND);
-    fold_all();
-    assert_int_equal(views->ops->send(views, us, id, &arena, &send, &err), TH_OK);
+    assert_int_equal(world.views->ops->send(world.views, us, id, &arena, &send, &err),
+                     TH_NOT_FOUND);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->send(world.views, us, id, &arena, &send, &err), TH_OK);
     assert_false(send.has_campaign);
     assert_str_equal(send.phone, TH_STR("+919876543210"));
     assert_str_equal(send.channel, TH_STR("call"));
@@ -440,8 +420,9 @@ static void test_a_campaign_and_its_audience(void **unused)
     struct view_audience found;
     struct th_err err = {0};
 
-    assert_int_equal(views->ops->campaign(views, us, story_campaign(OURS), &arena, &campaign, &err),
-                     TH_OK);
+    assert_int_equal(
+        world.views->ops->campaign(world.views, us, story_campaign(OURS), &arena, &campaign, &err),
+        TH_OK);
     assert_true(th_id_eq(campaign.id, story_campaign(OURS)));
     assert_true(th_id_eq(campaign.audience, story_audience(OURS)));
     assert_str_equal(campaign.name, TH_STR("exam results"));
@@ -454,8 +435,9 @@ static void test_a_campaign_and_its_audience(void **unused)
     assert_int_equal(campaign.ended_us, 0);
     assert_int_equal(campaign.refused_code.n, 0);
 
-    assert_int_equal(views->ops->audience(views, us, campaign.audience, &arena, &found, &err),
-                     TH_OK);
+    assert_int_equal(
+        world.views->ops->audience(world.views, us, campaign.audience, &arena, &found, &err),
+        TH_OK);
     assert_str_equal(found.name, TH_STR("students"));
     assert_true(found.is_sealed);
     assert_int_equal(found.parts, STORY_PARTS);
@@ -491,11 +473,13 @@ static void test_campaigns_page_by_page(void **unused)
                                                    .command = TH_STR("start"),
                                                    .code = TH_STR("no_such_campaign")}};
     tell(TOPIC_CAMPAIGN_EVENTS, us, id, &refused);
-    fold_all();
-    assert_int_equal(views->ops->campaign(views, us, id, &arena, &newest, &err), TH_NOT_FOUND);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->campaign(world.views, us, id, &arena, &newest, &err),
+                     TH_NOT_FOUND);
 
     do {
-        assert_int_equal(views->ops->campaigns(views, us, after, 3, &arena, &at, &n, &err), TH_OK);
+        assert_int_equal(
+            world.views->ops->campaigns(world.views, us, after, 3, &arena, &at, &n, &err), TH_OK);
         for (size_t i = 0; i < n; i++) {
             assert_true(
                 total + i == 0 || newest.created_us > at[i].created_us ||
@@ -528,9 +512,9 @@ static void test_commands(void **unused)
 
     for (size_t i = 0; i < TH_LEN(cases); i++) {
         print_message("  %s\n", cases[i].says);
-        assert_int_equal(
-            views->ops->command(views, us, story_command(OURS, (int)i), &arena, &command, &err),
-            TH_OK);
+        assert_int_equal(world.views->ops->command(world.views, us, story_command(OURS, (int)i),
+                                                   &arena, &command, &err),
+                         TH_OK);
         assert_true(th_id_eq(command.id, story_command(OURS, (int)i)));
         assert_true(th_id_eq(command.campaign, story_campaign(OURS)));
         assert_str_equal(command.kind, th_str(cases[i].kind));
@@ -541,9 +525,10 @@ static void test_commands(void **unused)
     struct event event = {.type = EVENT_CANCEL_CAMPAIGN,
                           .as.cancel_campaign.campaign = story_campaign(OURS)};
     tell(TOPIC_CAMPAIGN_COMMANDS, us, story_campaign(OURS), &event);
-    fold_all();
-    assert_int_equal(views->ops->command(views, us, event.as.cancel_campaign.meta.event_id, &arena,
-                                         &command, &err),
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->command(world.views, us,
+                                               event.as.cancel_campaign.meta.event_id, &arena,
+                                               &command, &err),
                      TH_OK);
     assert_int_equal(command.status, VIEW_COMMAND_PENDING);
     assert_str_equal(command.kind, TH_STR("CancelCampaign"));
@@ -559,7 +544,8 @@ static void test_opt_outs_in_force(void **unused)
     size_t n;
 
     do {
-        assert_int_equal(views->ops->opt_outs(views, us, after, 3, &arena, &at, &n, &err), TH_OK);
+        assert_int_equal(
+            world.views->ops->opt_outs(world.views, us, after, 3, &arena, &at, &n, &err), TH_OK);
         for (size_t i = 0; i < n; i++) {
             assert_true(at[i].contact > after);
             after = at[i].contact;
@@ -594,14 +580,14 @@ static void test_dead_letters_and_their_ends(void **unused)
     struct th_err err = {0};
     size_t n;
 
-    fold_all();
-    assert_int_equal(views->ops->troubles(views, &before, &err), TH_OK);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->troubles(world.views, &before, &err), TH_OK);
     (void)tell(TOPIC_DEAD_LETTERS, us, key, &event);
     const struct th_id id = event_meta(&event)->event_id;
-    fold_all();
-    assert_int_equal(views->ops->troubles(views, &after, &err), TH_OK);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->troubles(world.views, &after, &err), TH_OK);
     assert_int_equal(after.dead_letters, before.dead_letters + 1);
-    assert_int_equal(views->ops->dead_letter(views, id, &arena, &dead, &err), TH_OK);
+    assert_int_equal(world.views->ops->dead_letter(world.views, id, &arena, &dead, &err), TH_OK);
     assert_str_equal(dead.key, TH_STR("pratham/x"));
     assert_str_equal(dead.value, TH_STR("\1 not a record"));
     assert_str_equal(dead.letter.detail, TH_STR("it has no schema"));
@@ -616,22 +602,26 @@ static void test_dead_letters_and_their_ends(void **unused)
                                                       .letter = id,
                                                       .end = DEAD_LETTER_END_DISCARDED}};
     (void)tell(TOPIC_DEAD_LETTERS, us, key, &event);
-    fold_all();
-    assert_int_equal(views->ops->troubles(views, &after, &err), TH_OK);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->troubles(world.views, &after, &err), TH_OK);
     assert_int_equal(after.dead_letters, before.dead_letters);
-    assert_int_equal(views->ops->dead_letters(views, true, NULL, 1000, &arena, &at, &n, &err),
-                     TH_OK);
+    assert_int_equal(
+        world.views->ops->dead_letters(world.views, true, NULL, 1000, &arena, &at, &n, &err),
+        TH_OK);
     assert_int_equal(n, before.dead_letters);
-    assert_int_equal(views->ops->dead_letters(views, false, NULL, 1000, &arena, &at, &n, &err),
-                     TH_OK);
+    assert_int_equal(
+        world.views->ops->dead_letters(world.views, false, NULL, 1000, &arena, &at, &n, &err),
+        TH_OK);
     assert_int_equal(n, before.dead_letters + 1);
     assert_int_equal(
-        views->ops->dead_letters(views, false, &at[n - 1].id, 5, &arena, &at, &n, &err), TH_OK);
+        world.views->ops->dead_letters(world.views, false, &at[n - 1].id, 5, &arena, &at, &n, &err),
+        TH_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(views->ops->dead_letter(views, id, &arena, &dead, &err), TH_OK);
+    assert_int_equal(world.views->ops->dead_letter(world.views, id, &arena, &dead, &err), TH_OK);
     assert_str_equal(dead.letter.settled, TH_STR("replayed"));
     assert_true(dead.letter.settled_us == at_s(2));
-    assert_int_equal(views->ops->dead_letter(views, key, &arena, &dead, &err), TH_NOT_FOUND);
+    assert_int_equal(world.views->ops->dead_letter(world.views, key, &arena, &dead, &err),
+                     TH_NOT_FOUND);
 }
 
 /* --- sends that were given up -------------------------------------------------------------------
@@ -666,8 +656,8 @@ static size_t list_exhausted(size_t limit, struct view_exhausted *out, size_t ma
     size_t n;
 
     do {
-        if (views->ops->exhausted(views, total ? &next : NULL, limit, &arena, &at, &n, &next,
-                                  &err) != TH_OK)
+        if (world.views->ops->exhausted(world.views, total ? &next : NULL, limit, &arena, &at, &n,
+                                        &next, &err) != TH_OK)
             fail_msg("%s", err.text);
         for (size_t i = 0; i < n; i++) {
             assert_true(total < max);
@@ -691,7 +681,7 @@ static void test_sends_that_were_given_up(void **unused)
     give_up(them, 1203, "exhausted");
     give_up(us, 1114, "exhausted"); /* told twice */
     give_up(us, 1254, "expired");   /* it ended otherwise */
-    fold_all();
+    views_world_fold(&world);
     assert_int_equal(list_exhausted(2, list, TH_LEN(list)), 6);
     assert_int_equal(list_exhausted(6, list, TH_LEN(list)), 6);
     assert_int_equal(list_exhausted(1000, list, TH_LEN(list)), 6);
@@ -727,20 +717,24 @@ static enum th_code question(int which, struct th_str tenant, size_t *out_n)
 
     switch (which) {
     case 0:
-        return views->ops->campaign(views, tenant, id, &arena, &campaign, &err);
+        return world.views->ops->campaign(world.views, tenant, id, &arena, &campaign, &err);
     case 1:
-        return views->ops->progress(views, tenant, id, at_s(30), &arena, &progress, &err);
+        return world.views->ops->progress(world.views, tenant, id, at_s(30), &arena, &progress,
+                                          &err);
     case 2:
-        return views->ops->certificate(views, tenant, id, &arena, &certificate, &err);
+        return world.views->ops->certificate(world.views, tenant, id, &arena, &certificate, &err);
     case 3:
-        return views->ops->recipients(views, tenant, id, TH_STR("reached"), -1, 10, &arena,
-                                      &recipients, out_n, &next, &err);
+        return world.views->ops->recipients(world.views, tenant, id, TH_STR("reached"), -1, 10,
+                                            &arena, &recipients, out_n, &next, &err);
     case 4:
-        return views->ops->send(views, tenant, story_send(THEIRS, 1001), &arena, &send, &err);
+        return world.views->ops->send(world.views, tenant, story_send(THEIRS, 1001), &arena, &send,
+                                      &err);
     case 5:
-        return views->ops->audience(views, tenant, story_audience(THEIRS), &arena, &found, &err);
+        return world.views->ops->audience(world.views, tenant, story_audience(THEIRS), &arena,
+                                          &found, &err);
     default:
-        return views->ops->command(views, tenant, story_command(THEIRS, 0), &arena, &command, &err);
+        return world.views->ops->command(world.views, tenant, story_command(THEIRS, 0), &arena,
+                                         &command, &err);
     }
 }
 
@@ -760,19 +754,23 @@ static void test_nobody_sees_another_tenant(void **unused)
         assert_int_equal(question(which, TH_STR("PRATHAM"), &n), TH_NOT_FOUND);
         assert_int_equal(question(which, nobody, &n), TH_DENIED);
     }
-    assert_int_equal(views->ops->campaigns(views, nobody, NULL, 9, &arena, &campaigns, &n, &err),
-                     TH_DENIED);
-    assert_int_equal(views->ops->campaigns(views, them, NULL, 9, &arena, &campaigns, &n, &err),
-                     TH_OK);
-    assert_int_equal(n, 1);
-    assert_int_equal(views->ops->campaigns(views, us, &theirs, 9, &arena, &campaigns, &n, &err),
-                     TH_OK);
-    assert_int_equal(n, 0); /* behind a campaign that is not ours there is nothing */
-    assert_int_equal(views->ops->opt_outs(views, nobody, INT64_MIN, 9, &arena, &opt_outs, &n, &err),
-                     TH_DENIED);
     assert_int_equal(
-        views->ops->opt_outs(views, TH_STR("third"), INT64_MIN, 9, &arena, &opt_outs, &n, &err),
+        world.views->ops->campaigns(world.views, nobody, NULL, 9, &arena, &campaigns, &n, &err),
+        TH_DENIED);
+    assert_int_equal(
+        world.views->ops->campaigns(world.views, them, NULL, 9, &arena, &campaigns, &n, &err),
         TH_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(
+        world.views->ops->campaigns(world.views, us, &theirs, 9, &arena, &campaigns, &n, &err),
+        TH_OK);
+    assert_int_equal(n, 0); /* behind a campaign that is not ours there is nothing */
+    assert_int_equal(
+        world.views->ops->opt_outs(world.views, nobody, INT64_MIN, 9, &arena, &opt_outs, &n, &err),
+        TH_DENIED);
+    assert_int_equal(world.views->ops->opt_outs(world.views, TH_STR("third"), INT64_MIN, 9, &arena,
+                                                &opt_outs, &n, &err),
+                     TH_OK);
     assert_int_equal(n, 0);
 }
 
@@ -783,8 +781,8 @@ static struct view_progress progress_at(int64_t s)
     struct view_progress progress;
     struct th_err err = {0};
 
-    if (views->ops->progress(views, us, story_campaign(OURS), at_s(s), &arena, &progress, &err) !=
-        TH_OK)
+    if (world.views->ops->progress(world.views, us, story_campaign(OURS), at_s(s), &arena,
+                                   &progress, &err) != TH_OK)
         fail_msg("%s", err.text);
     return progress;
 }
@@ -819,8 +817,8 @@ static enum th_code wait_for(const struct log_place *place, int64_t ms)
 {
     struct th_err err = {0};
 
-    return views->ops->wait_for(views, place, 1,
-                                th_clock_monotonic_us(&th_clock_real) + ms * TH_US_PER_MS, &err);
+    return world.views->ops->wait_for(
+        world.views, place, 1, th_clock_monotonic_us(&th_clock_real) + ms * TH_US_PER_MS, &err);
 }
 
 static void test_a_writer_sees_what_it_wrote(void **unused)
@@ -831,20 +829,20 @@ static void test_a_writer_sees_what_it_wrote(void **unused)
     struct th_id id;
     int64_t lag[TOPIC_COUNT];
 
-    fold_all();
-    assert_int_equal(views->ops->lag(views, lag, &err), TH_OK);
+    views_world_fold(&world);
+    assert_int_equal(world.views->ops->lag(world.views, lag, &err), TH_OK);
     assert_int_equal(lag[TOPIC_CAMPAIGN_EVENTS], 0);
     assert_int_equal(lag[TOPIC_CAMPAIGN_CONTROL], -1);
     assert_int_equal(th_id_random(STORY_S * 1000, &id, &err), TH_OK);
     event.as.campaign_created = (struct campaign_created){.campaign = id};
     struct log_place place = tell(TOPIC_CAMPAIGN_EVENTS, us, id, &event);
-    assert_int_equal(views->ops->lag(views, lag, &err), TH_OK);
+    assert_int_equal(world.views->ops->lag(world.views, lag, &err), TH_OK);
     assert_int_equal(lag[TOPIC_CAMPAIGN_EVENTS], 1);
     int64_t began_us = th_clock_monotonic_us(&th_clock_real);
     assert_int_equal(wait_for(&place, 120), TH_TIMEOUT);
     int64_t waited_us = th_clock_monotonic_us(&th_clock_real) - began_us;
     assert_in_range(waited_us, 120 * TH_US_PER_MS, 5 * TH_US_PER_SEC);
-    fold_all();
+    views_world_fold(&world);
     assert_int_equal(wait_for(&place, 0), TH_OK);
     place.offset++;
     assert_int_equal(wait_for(&place, 0), TH_TIMEOUT);
@@ -860,7 +858,8 @@ static void test_places_that_there_are_not(void **unused)
     assert_int_equal(wait_for(&(struct log_place){TOPIC_CAMPAIGN_EVENTS, -1, 0}, 0), TH_INVALID);
     assert_int_equal(wait_for(&(struct log_place){TOPIC_CONFIG, 1, 0}, 0), TH_INVALID);
     assert_int_equal(wait_for(&(struct log_place){(enum topic)TOPIC_COUNT, 0, 0}, 0), TH_INVALID);
-    assert_int_equal(views->ops->wait_for(views, many, TH_LEN(many), INT64_MAX, &err), TH_INVALID);
+    assert_int_equal(world.views->ops->wait_for(world.views, many, TH_LEN(many), INT64_MAX, &err),
+                     TH_INVALID);
     /* What is not folded is not waited for, and that is known of every topic. */
     for (enum topic topic = 0; topic < TOPIC_COUNT; topic++)
         assert_int_equal(wait_for(&(struct log_place){topic, 0, INT64_MAX - 1}, 0),
@@ -895,7 +894,7 @@ static void test_a_cancelled_campaign(void **unused)
             end_send(story_send(OURS, ordinal));
     }
     tell(TOPIC_CAMPAIGN_EVENTS, us, campaign, &cancelled);
-    fold_all();
+    views_world_fold(&world);
 
     /* The last send's end is in the log, but not in the views: nothing is final yet. */
     end_send(story_send(OURS, 1009));
@@ -904,7 +903,7 @@ static void test_a_cancelled_campaign(void **unused)
     assert_false(c.is_final);
     assert_int_equal(c.unsent, 1);
     assert_false(certificate_of(us, campaign).is_final);
-    fold_all();
+    views_world_fold(&world);
 
     /* What comes later is another matter. */
     end_send(story_send(OURS, 1009));
@@ -917,7 +916,7 @@ static void test_a_cancelled_campaign(void **unused)
     assert_int_equal(list_all(TH_STR("unreached:cancelled"), 1000, list), unreleased + waiting);
     assert_int_equal(list_all(TH_STR("unsent"), 1000, list), 0);
     assert_int_equal(progress_at(700).eta_s, 0);
-    fold_all();
+    views_world_fold(&world);
     assert_true(certificate_of(us, campaign).is_final);
 }
 
@@ -936,17 +935,18 @@ static void test_a_campaign_that_never_started(void **unused)
     event.as.campaign_created = (struct campaign_created){
         .campaign = id, .meta.time_us = at_s(0), .spec.audience = story_audience(OURS)};
     tell(TOPIC_CAMPAIGN_EVENTS, us, id, &event);
-    fold_all();
+    views_world_fold(&world);
     struct view_certificate c = certificate_of(us, id);
     assert_partition(&c);
     assert_int_equal(c.audience, 0);
     assert_false(c.is_final);
-    assert_int_equal(views->ops->recipients(views, us, id, TH_STR("unsent"), -1, 10, &arena, &at,
-                                            &n, &next, &err),
+    assert_int_equal(world.views->ops->recipients(world.views, us, id, TH_STR("unsent"), -1, 10,
+                                                  &arena, &at, &n, &next, &err),
                      TH_OK);
     assert_int_equal(n, 0);
     assert_int_equal(next, -1);
-    assert_int_equal(views->ops->progress(views, us, id, at_s(9), &arena, &progress, &err), TH_OK);
+    assert_int_equal(
+        world.views->ops->progress(world.views, us, id, at_s(9), &arena, &progress, &err), TH_OK);
     assert_int_equal(progress.rate_milli_s, 0);
     assert_str_equal(progress.campaign.phase, TH_STR("draft"));
 }
@@ -957,7 +957,7 @@ static void test_killed_connections_are_opened_again(void **unused)
 {
     (void)unused;
     (void)certificate_of(us, story_campaign(OURS));
-    assert_true(log_cluster_kill(&logs, "telehub views", 5000) > 0);
+    assert_true(log_cluster_kill(&world.logs, "telehub views", 5000) > 0);
     (void)certificate_of(us, story_campaign(OURS));
 }
 
@@ -970,10 +970,12 @@ static void test_memory_is_bounded(void **unused)
     struct th_err err = {0};
 
     th_arena_init(&tiny, 16);
-    assert_int_equal(views->ops->campaign(views, us, story_campaign(OURS), &tiny, &campaign, &err),
-                     TH_NOMEM);
-    assert_int_equal(views->ops->send(views, us, story_send(OURS, 1005), &tiny, &send, &err),
-                     TH_NOMEM);
+    assert_int_equal(
+        world.views->ops->campaign(world.views, us, story_campaign(OURS), &tiny, &campaign, &err),
+        TH_NOMEM);
+    assert_int_equal(
+        world.views->ops->send(world.views, us, story_send(OURS, 1005), &tiny, &send, &err),
+        TH_NOMEM);
     th_arena_fini(&tiny);
 }
 
@@ -986,13 +988,15 @@ static void test_a_timeline_shows_only_its_own(void **unused)
 
     ask("UPDATE views.sends SET places = decode('00ff000000000000', 'hex')"
         " WHERE campaign IS NOT NULL AND tenant = 'other-tenant' AND part = 1 AND row = 1");
-    assert_int_equal(views->ops->send(views, them, story_send(THEIRS, 1001), &arena, &send, &err),
-                     TH_CORRUPT);
+    assert_int_equal(
+        world.views->ops->send(world.views, them, story_send(THEIRS, 1001), &arena, &send, &err),
+        TH_CORRUPT);
     ask("UPDATE views.sends s SET places = o.places FROM views.sends o"
         " WHERE s.tenant = 'other-tenant' AND s.part = 1 AND s.row = 1"
         " AND o.tenant = 'pratham' AND o.part = 1 AND o.row = 5");
-    assert_int_equal(views->ops->send(views, them, story_send(THEIRS, 1001), &arena, &send, &err),
-                     TH_CORRUPT);
+    assert_int_equal(
+        world.views->ops->send(world.views, them, story_send(THEIRS, 1001), &arena, &send, &err),
+        TH_CORRUPT);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -1000,33 +1004,17 @@ static void test_a_timeline_shows_only_its_own(void **unused)
 static int set_up(void **unused)
 {
     (void)unused;
-    struct th_err err = {0};
-
-    log_cluster_start(&logs);
-    log_cluster_make(&logs, 4);
-    struct pg_log_config config = log_cluster_config(&logs);
     th_arena_init(&arena, (size_t)256 << 20);
-    reference = reference_new();
-    if (!reference || pg_log_open(&config, &event_log, &err) != TH_OK ||
-        pg_audience_open(logs.conninfo, event_log, reference, "/tmp", &audience, &err) != TH_OK ||
-        pg_views_open(logs.conninfo, event_log, audience, &views, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    story_append(event_log, "pratham", OURS);
-    story_append(event_log, "other-tenant", THEIRS);
-    fold_all();
+    views_world_open(&world);
     return 0;
 }
 
 static int tear_down(void **unused)
 {
     (void)unused;
-    pg_views_close(views);
+    views_world_close(&world);
     pg_views_close(NULL);
-    pg_audience_close(audience);
-    th_log_close(event_log);
-    reference_free(reference);
     th_arena_fini(&arena);
-    log_cluster_stop(&logs);
     return 0;
 }
 

@@ -6,44 +6,20 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/eventlog/reference.h"
 #include "common/provider.h"
 #include "common/views_json.h"
-#include "connectors/postgres/audience.h"
-#include "connectors/postgres/queries.h"
-#include "connectors/postgres/view_store.h"
-#include "processors/materialize/materialize.h"
 #include "processors/materialize/recount.h"
-#include "tests/integration/log_cluster.h"
 #include "tests/integration/views_story.h"
+#include "tests/integration/views_world.h"
 
 #define STORY_S INT64_C(1793000000) /* when the story's campaigns start */
-#define OURS    0                   /* seeds of the two stories */
-#define THEIRS  1
 
-static struct log_cluster logs;
-static struct th_log *event_log;
-static struct reference *reference;
-static struct audience *audience;
-static struct views *views;
+static struct views_world world;
 static struct th_arena arena;
 
 static const struct th_str us = {"pratham", 7};
 static const struct th_str them = {"other-tenant", 12};
 static const struct th_str anybody = {"", 0};
-
-static void fold_all(void)
-{
-    struct materialize_config config = {
-        .log = event_log, .open_store = pg_view_store_open_current, .context = logs.conninfo};
-    struct materialize *m;
-    struct th_err err = {0};
-
-    assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
-    if (materialize_drain(m, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    materialize_free(m);
-}
 
 /* One more event, of our tenant. */
 static void tell(enum topic topic, int part, struct th_id key, struct event *event)
@@ -62,7 +38,7 @@ static void tell(enum topic topic, int part, struct th_id key, struct event *eve
     (void)snprintf(name, sizeof name, "%.*s/%s", TH_ARG(us), id);
     const struct log_output output = {
         .topic = topic, .part = part, .key = th_str(name), .value = th_buf_str(&value)};
-    if (th_log_append(event_log, &output, 1, NULL, &err) != TH_OK)
+    if (th_log_append(world.log, &output, 1, NULL, &err) != TH_OK)
         fail_msg("%s", err.text);
 }
 
@@ -83,7 +59,8 @@ static struct th_str from_views(struct th_str tenant, struct th_id campaign)
     struct view_certificate certificate;
     struct th_err err = {0};
 
-    if (views->ops->certificate(views, tenant, campaign, &arena, &certificate, &err) != TH_OK)
+    if (world.views->ops->certificate(world.views, tenant, campaign, &arena, &certificate, &err) !=
+        TH_OK)
         fail_msg("%s", err.text);
     return json_of(&certificate);
 }
@@ -93,7 +70,7 @@ static struct th_str from_log(struct th_str tenant, struct th_id campaign, int64
     struct recount recount;
     struct th_err err = {0};
 
-    if (recount_certificate(event_log, tenant, campaign, recipients, &arena, &recount, &err) !=
+    if (recount_certificate(world.log, tenant, campaign, recipients, &arena, &recount, &err) !=
         TH_OK)
         fail_msg("%s", err.text);
     return json_of(&recount.certificate);
@@ -165,7 +142,7 @@ static void test_events_that_name_no_campaign(void **unused)
     event.as.attempt_reported.send = alone;
     tell(TOPIC_DISPATCH_ATTEMPTS, 1, alone, &event);
     tell(TOPIC_SEND_OUTCOMES, -1, alone, &event);
-    fold_all();
+    views_world_fold(&world);
     assert_same(us, story_campaign(OURS));
     struct th_str after = from_views(us, story_campaign(OURS));
     assert_false(th_str_eq(before, after));
@@ -181,10 +158,10 @@ static void test_a_record_that_cannot_be_decoded(void **unused)
     struct recount recount;
     struct th_err err = {0};
 
-    assert_int_equal(th_log_append(event_log, &output, 1, NULL, &err), TH_OK);
-    fold_all();
+    assert_int_equal(th_log_append(world.log, &output, 1, NULL, &err), TH_OK);
+    views_world_fold(&world);
     assert_same(us, story_campaign(OURS));
-    assert_int_equal(recount_certificate(event_log, us, story_campaign(OURS), RECOUNT_RECIPIENTS,
+    assert_int_equal(recount_certificate(world.log, us, story_campaign(OURS), RECOUNT_RECIPIENTS,
                                          &arena, &recount, &err),
                      TH_OK);
     assert_int_equal(recount.undecodable, 1);
@@ -200,13 +177,13 @@ static void test_a_cancelled_campaign(void **unused)
         .as.campaign_cancelling = {.meta.time_us = STORY_S * TH_US_PER_SEC, .campaign = campaign}};
 
     tell(TOPIC_CAMPAIGN_EVENTS, -1, campaign, &event);
-    fold_all();
+    views_world_fold(&world);
     assert_same(us, campaign);
     event = (struct event){
         .type = EVENT_CAMPAIGN_CANCELLED,
         .as.campaign_cancelled = {.meta.time_us = STORY_S * TH_US_PER_SEC, .campaign = campaign}};
     tell(TOPIC_CAMPAIGN_EVENTS, -1, campaign, &event);
-    fold_all();
+    views_world_fold(&world);
     assert_same(us, campaign);
     struct th_str said = from_views(us, campaign);
     assert_true(says(said, "\"final\":true"));
@@ -243,9 +220,9 @@ static void test_views_that_were_touched(void **unused)
         const struct pg_statement repair = {cases[i].repair};
 
         print_message("  %s\n", cases[i].says);
-        log_cluster_admin(&logs, &damage, NULL);
+        log_cluster_admin(&world.logs, &damage, NULL);
         struct th_str damaged = from_views(us, campaign);
-        log_cluster_admin(&logs, &repair, NULL);
+        log_cluster_admin(&world.logs, &repair, NULL);
         assert_false(th_str_eq(from_log(us, campaign, RECOUNT_RECIPIENTS), damaged));
         assert_same(us, campaign);
     }
@@ -268,13 +245,13 @@ static void test_campaigns_that_there_are_not(void **unused)
     draft.as.campaign_created.campaign = made;
     draft.as.campaign_created.meta.time_us = STORY_S * TH_US_PER_SEC;
     tell(TOPIC_CAMPAIGN_EVENTS, -1, made, &draft);
-    fold_all();
+    views_world_fold(&world);
 
     assert_same(us, made);
-    assert_int_equal(recount_certificate(event_log, us, never, 1, &arena, &recount, &err),
+    assert_int_equal(recount_certificate(world.log, us, never, 1, &arena, &recount, &err),
                      TH_NOT_FOUND);
     assert_int_equal(
-        recount_certificate(event_log, us, story_campaign(THEIRS), 1, &arena, &recount, &err),
+        recount_certificate(world.log, us, story_campaign(THEIRS), 1, &arena, &recount, &err),
         TH_NOT_FOUND);
     assert_str_equal(from_log(anybody, story_campaign(THEIRS), RECOUNT_RECIPIENTS),
                      from_views(them, story_campaign(THEIRS)));
@@ -283,32 +260,16 @@ static void test_campaigns_that_there_are_not(void **unused)
 static int set_up(void **unused)
 {
     (void)unused;
-    struct th_err err = {0};
-
-    log_cluster_start(&logs);
-    log_cluster_make(&logs, 4);
-    struct pg_log_config config = log_cluster_config(&logs);
     th_arena_init(&arena, (size_t)64 << 20);
-    reference = reference_new();
-    if (!reference || pg_log_open(&config, &event_log, &err) != TH_OK ||
-        pg_audience_open(logs.conninfo, event_log, reference, "/tmp", &audience, &err) != TH_OK ||
-        pg_views_open(logs.conninfo, event_log, audience, &views, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    story_append(event_log, "pratham", OURS);
-    story_append(event_log, "other-tenant", THEIRS);
-    fold_all();
+    views_world_open(&world);
     return 0;
 }
 
 static int tear_down(void **unused)
 {
     (void)unused;
-    pg_views_close(views);
-    pg_audience_close(audience);
-    th_log_close(event_log);
-    reference_free(reference);
+    views_world_close(&world);
     th_arena_fini(&arena);
-    log_cluster_stop(&logs);
     return 0;
 }
 

@@ -8,8 +8,8 @@
 #include "common/digest.h"
 #include "common/eventlog/memory_log.h"
 #include "processors/materialize/fold.h"
-#include "processors/materialize/materialize.h"
 #include "processors/materialize/memory_store.h"
+#include "tests/integration/fold_log.h"
 #include "tests/integration/views_story.h"
 
 /* What the story comes to by the rules of this number. */
@@ -28,19 +28,6 @@ static enum th_code open_store(void *store, struct view_store **out_store, struc
     (void)err;
     *out_store = store;
     return TH_OK;
-}
-
-static void fold_story(struct th_log *log, struct view_store *store)
-{
-    const struct materialize_config config = {
-        .log = log, .open_store = open_store, .context = store};
-    struct materialize *m;
-    struct th_err err = {0};
-
-    assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
-    if (materialize_drain(m, &err) != TH_OK)
-        fail_msg("%s", err.text);
-    materialize_free(m);
 }
 
 /* Over all tables, rows and columns. */
@@ -79,7 +66,7 @@ static void test_other_rows_have_another_number(void **unused)
     store->ops = &ops;
     assert_int_equal(memory_log_new(&options, &log, &err), TH_OK);
     story_append(log, "pratham", 0);
-    fold_story(log, store);
+    fold_log(log, open_store, store);
     digest_of(store, hex);
     own->close(store);
     th_log_close(log);
