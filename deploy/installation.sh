@@ -203,10 +203,12 @@ telehub() { own env TELEHUB_DIR="$dir" "$dir/bin/telehub" "$@"; }
 sandbox_account=AC00000000000000000000000000000001
 
 # What befalls the demo's messages, in percent. Nothing that leaves an attempt open for long: an
-# answer that is lost is made up for by the first callback.
+# answer that is lost is made up for by the first callback. A test that starts the sandbox under a
+# running campaign says with SANDBOX_RATES what is to befall its messages from the first one on.
 sandbox_rates=undelivered_30003=2,undelivered_30005=1.5,invalid=0.5,unsubscribed=0.3,busy=5
 sandbox_rates+=,no_answer=8,http_429=0.3,http_429_retry_after=0.2,http_500_after=0.3,slow=0.2
 sandbox_rates+=,dup_callback=2,late_callback=0.5,reorder_callback=1
+sandbox_rates=${SANDBOX_RATES-$sandbox_rates}
 
 # sandbox_up: sets sandbox_url.
 sandbox_up() {

@@ -14,6 +14,7 @@ set -euo pipefail
 people=${1:-1500} seed=${2:-1}
 [[ $people =~ ^[1-9][0-9]{2,5}$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,6p' "$0" >&2; exit 2; }
 
+export SANDBOX_RATES= # whoever is called before the rates below are set is well, too
 chaos_begin disk-full "$seed"
 disks=() supervisor=''
 trap 'disk_end $?' EXIT
