@@ -335,14 +335,15 @@ static void read_callback(const struct expansion *x, unsigned host, unsigned s, 
     struct attempt *attempt = attempt_of(&w, s, n);
 
     bool is_failure = attempt->callback == FAILURE_QUEUED;
+    bool is_proof = attempt->callback == PROOF_QUEUED;
 
-    if ((attempt->callback != CALLBACK_QUEUED && !is_failure) ||
+    if ((attempt->callback != CALLBACK_QUEUED && !is_failure && !is_proof) ||
         (is_repeated && !use_up(&w, REPEAT_CALLBACK)))
         return;
     if (!is_repeated)
-        attempt->callback = NO_CALLBACK;
-    if (is_failure)
-        close_as(&w, s, n, RESULT_ACCEPTED, OUTCOME_FAILED);
+        attempt->callback = is_failure ? FAILURE_TOLD : NO_CALLBACK;
+    if (is_failure || is_proof)
+        close_as(&w, s, n, RESULT_ACCEPTED, is_proof ? OUTCOME_REACHED : OUTCOME_FAILED);
     else if (is_open(attempt) || attempt->state == NOT_RESOLVED)
         close_as(&w, s, n, RESULT_ACCEPTED, OUTCOME_ACCEPTED);
     commit(x,

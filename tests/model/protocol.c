@@ -108,7 +108,8 @@ static bool is_over(const struct attempt *attempt)
 {
     return attempt->state != STARTED && attempt->state != RESULT_UNKNOWN &&
            attempt->hand[0] == NOTHING && attempt->hand[1] == NOTHING && !attempt->on_wire &&
-           (attempt->callback == NO_CALLBACK || attempt->callback == CALLBACK_LOST);
+           (attempt->callback == NO_CALLBACK || attempt->callback == FAILURE_TOLD ||
+            attempt->callback == CALLBACK_LOST);
 }
 
 /* Retry plans attempt n, whose place an older attempt had. */
@@ -159,8 +160,10 @@ struct progress pop_progress(struct world *w)
 /* --- normal form ----------------------------------------------------------------------------- */
 
 /* What nobody will look at again is zero, so that worlds with one future are one state. */
-static void normalise_attempt(struct attempt *attempt, bool is_latest)
+static void normalise_attempt(struct attempt *attempt, bool is_latest, bool may_turn)
 {
+    if (attempt->callback == FAILURE_TOLD && !may_turn)
+        attempt->callback = NO_CALLBACK;
     if (attempt->hand[0] != NOTHING || attempt->hand[1] != NOTHING)
         return;
     if (attempt->state != RESULT_UNKNOWN)
@@ -234,7 +237,8 @@ static void normalise(const struct expansion *x, struct world *w)
     for (unsigned s = 0; s < SENDS_MAX; s++) {
         for (unsigned k = 0; k < TRIES_KEPT; k++) {
             normalise_hand(x, w, &w->sends[s].tries_kept[k]);
-            normalise_attempt(&w->sends[s].tries_kept[k], w->sends[s].n % TRIES_KEPT == k);
+            normalise_attempt(&w->sends[s].tries_kept[k], w->sends[s].n % TRIES_KEPT == k,
+                              w->left[LATE_PROOF] > 0);
         }
     }
     if (!is_owned) { /* whoever opens next reads the reference topics to their ends */
@@ -288,7 +292,10 @@ static const char *broken_send(const struct send *send)
 {
     if ((send->standing == ENDED || send->standing == SUPPRESSED) && send->calls)
         return "a recipient who was called is reported as not reached";
-    if (send->standing == ACCEPTED && !send->calls)
+    if ((send->standing == ENDED || send->standing == SUPPRESSED || send->standing == IN_DOUBT) &&
+        send->is_proven)
+        return "a recipient who is known to have been reached is reported as something else";
+    if (send->standing == ACCEPTED && !send->calls && !send->is_proven)
         return "a recipient who was not called is reported as accepted";
     for (unsigned k = 0; k < TRIES_KEPT; k++) {
         const char *broken = broken_attempt(&send->tries_kept[k]);
@@ -368,6 +375,8 @@ static const char *broken_flaw(const struct world *w)
         return "a request leaves after the slot has answered the pause";
     case LISTED_IN_VAIN:
         return "an attempt that never left is listed as unknown, though the journal could tell";
+    case PLANNED_AFTER_PROOF:
+        return "an attempt is planned for somebody who is known to have been reached";
     case BOUND_EXCEEDED:
         return "more attempts, versions, sessions or unread records than the faults explain";
     }

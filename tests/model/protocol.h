@@ -46,6 +46,7 @@ enum event {
     LOSE_CALLBACK,   /* it never comes */
     REPEAT_CALLBACK, /* it comes again */
     REPORT_FAILURE,  /* it says that the call was not answered */
+    LATE_PROOF,      /* and later, that it was answered after all */
     LOSE_JOURNALS,   /* power loss: the send journals of before are not believed */
     JOURNAL_FULL,    /* a write to the send journal fails */
     KEY_DIES,        /* class I: the provider forgets the key of an attempt that is unknown */
@@ -97,8 +98,10 @@ enum mutation {
     TAKE_ANY_REPORT,         /* a failure report starts another attempt wherever the send stands */
     JUDGE_BEHIND,            /* nobody waits for the versions that a record was decided on */
     HIDE_DOUBT,              /* who may have been called ends as exhausted, cancelled, opted out */
+    IGNORE_LATE_PROOF,       /* an attempt that was left behind cannot reach anybody any more */
+    FORGET_LATE_PROOF,       /* while the next attempt is in the air retry knows it by heart only */
 };
-#define MUTATIONS (HIDE_DOUBT + 1)
+#define MUTATIONS (FORGET_LATE_PROOF + 1)
 
 struct scenario {
     const char *says;
@@ -145,7 +148,15 @@ enum hand {
     NEVER_SENT, /* permit given up unused */
 };
 
-enum callback { NO_CALLBACK, CALLBACK_DUE, CALLBACK_QUEUED, FAILURE_QUEUED, CALLBACK_LOST };
+enum callback {
+    NO_CALLBACK,
+    CALLBACK_DUE,
+    CALLBACK_QUEUED,
+    FAILURE_QUEUED,
+    FAILURE_TOLD, /* and the opposite may follow */
+    PROOF_QUEUED,
+    CALLBACK_LOST
+};
 
 struct attempt {
     uint8_t state;       /* enum attempt_state */
@@ -165,6 +176,8 @@ struct send {
     uint8_t lane;     /* of the next plan: 0 or 1 */
     uint8_t calls;    /* by the provider, less those reported as not answered; 3 is enough */
     uint8_t doubts;   /* attempts that stayed in doubt and were followed by another all the same */
+    uint8_t is_reached; /* by an attempt before the one that is in the air: retry's own event */
+    uint8_t is_proven;  /* retry has read so, whatever it made of it */
     struct attempt tries_kept[TRIES_KEPT]; /* attempt n at n % TRIES_KEPT */
 };
 
@@ -188,7 +201,8 @@ enum outcome_kind {
     OUTCOME_NOT_EXECUTED,
     OUTCOME_UNKNOWN,
     OUTCOME_IN_DOUBT,
-    OUTCOME_FAILED, /* executed, and not answered */
+    OUTCOME_FAILED,  /* executed, and not answered */
+    OUTCOME_REACHED, /* answered after all */
     RETURNED_LATE,
     RETURNED_CIRCUIT,
     RETURNED_PAUSED,
@@ -277,7 +291,6 @@ struct world {
 
     uint8_t left[EVENTS];
     uint8_t flaw; /* enum flaw: what a step did wrong */
-    uint8_t padding[7];
 };
 
 static_assert(sizeof(struct world) % sizeof(uint64_t) == 0, "hashed by words");
@@ -287,6 +300,7 @@ enum flaw {
     STARTED_AFTER_PAUSE,
     SENT_AFTER_PAUSE,
     LISTED_IN_VAIN,
+    PLANNED_AFTER_PROOF,
     BOUND_EXCEEDED,
 };
 

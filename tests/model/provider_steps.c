@@ -121,6 +121,18 @@ static void call_back(const struct expansion *x, unsigned s, unsigned n)
     }
 }
 
+/* A final report is taken back, however long ago it was read. */
+static void prove(const struct expansion *x, unsigned s, unsigned n)
+{
+    struct world w = *x->before;
+    struct attempt *attempt = attempt_of(&w, s, n);
+
+    if (attempt->callback != FAILURE_TOLD || !use_up(&w, LATE_PROOF))
+        return;
+    attempt->callback = PROOF_QUEUED;
+    emit(x, step_on(DO_CALL_BACK_PROOF, FAULT, s, n, 0), &w);
+}
+
 static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
 {
     struct world w = *x->before;
@@ -134,6 +146,7 @@ static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
         reply(x, s, n, h);
     forget_key(x, s, n);
     call_back(x, s, n);
+    prove(x, s, n);
 }
 
 void provider_steps(const struct expansion *x)

@@ -92,6 +92,8 @@ static void plan(struct world *w, unsigned s)
     send->n++;
     if (send->n > ATTEMPTS_MAX)
         w->flaw = BOUND_EXCEEDED;
+    if (send->is_proven)
+        w->flaw = PLANNED_AFTER_PROOF;
     push_plan(w, s);
 }
 
@@ -201,17 +203,50 @@ static void doubt(const struct expansion *x, struct world *w, unsigned s)
     count_try(x, w, s);
 }
 
+static bool is_in_the_air(const struct send *send)
+{
+    return send->standing == PLANNED || send->standing == UNKNOWN;
+}
+
+/* An attempt reached the person after all. What is with dispatch cannot be stopped for certain, so
+ * the send ends when that has come to an end; else it ends now. */
+static void take_proof(const struct expansion *x, struct world *w, unsigned s, unsigned n)
+{
+    struct send *send = &w->sends[s];
+
+    send->is_proven = 1;
+    if (mutated(x, IGNORE_LATE_PROOF))
+        return;
+    if (is_in_the_air(send) && n < send->n)
+        send->is_reached = 1;
+    else
+        move(x, w, s, ACCEPTED);
+}
+
+/* The attempt in the air has come to an end, and nothing need follow it. */
+static bool is_over_by_proof(const struct send *send, struct outcome outcome)
+{
+    return send->is_reached && outcome.kind != OUTCOME_UNKNOWN && outcome.kind != OUTCOME_REACHED;
+}
+
 static void take_outcome(const struct expansion *x, struct world *w, struct outcome outcome)
 {
     unsigned s = outcome.send;
     struct send *send = &w->sends[s];
 
+    if (is_over_by_proof(send, outcome)) {
+        move(x, w, s, ACCEPTED);
+        return;
+    }
     switch ((enum outcome_kind)outcome.kind) {
     case OUTCOME_ACCEPTED:
         accept(x, w, s);
         break;
     case OUTCOME_FAILED:
         take_failure(x, w, s);
+        break;
+    case OUTCOME_REACHED:
+        take_proof(x, w, s, outcome.n);
         break;
     case OUTCOME_REFUSED:
     case OUTCOME_NOT_EXECUTED:
@@ -251,11 +286,19 @@ static void take_outcome(const struct expansion *x, struct world *w, struct outc
     }
 }
 
+/* Proof may come of any attempt. Who has ended is reached in the views alone. */
+static bool can_be_proven(const struct send *send)
+{
+    return send->standing != ACCEPTED && send->standing != ENDED && send->standing != SUPPRESSED;
+}
+
 /* Which outcomes can follow where a send stands; others are late, and change nothing. */
 static bool can_follow(const struct expansion *x, const struct send *send, struct outcome outcome)
 {
     if (outcome.kind == OUTCOME_FAILED && mutated(x, TAKE_ANY_REPORT))
         return true;
+    if (outcome.kind == OUTCOME_REACHED)
+        return can_be_proven(send);
     if (outcome.n != send->n)
         return false;
     switch ((enum standing)send->standing) {
@@ -335,6 +378,8 @@ static void crash(const struct expansion *x)
     for (unsigned s = 0; s < x->scenario->sends; s++) {
         if (w.retry_in_memory & 1U << s)
             w.sends[s].standing = w.sends[s].n == 0 ? UNSEEN : ASKED;
+        if (mutated(x, FORGET_LATE_PROOF))
+            w.sends[s].is_reached = 0;
     }
     w.retry_in_memory = 0;
     w.walks = 0;

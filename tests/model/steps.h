@@ -74,6 +74,7 @@ enum kind {
     X(NO_ANSWER, "the answer to attempt {n} of {s} does not arrive; the caller times out")         \
     X(CALL_BACK, "the gateway appends the callback of attempt {n} of {s}")                         \
     X(CALL_BACK_FAILED, "the gateway appends that {s} did not answer attempt {n}")                 \
+    X(CALL_BACK_PROOF, "the gateway appends that {s} did answer attempt {n}, after all")           \
     X(NO_CALL_BACK, "the callback of attempt {n} of {s} is lost")
 
 enum action {
