@@ -24,7 +24,7 @@ static const struct {
     [PROVIDER_CALL_BUSY] = {"busy", 40, true, false},
     [PROVIDER_CALL_NO_ANSWER] = {"no_answer", 40, true, false},
     [PROVIDER_CALL_FAILED] = {"failed", 40, true, false},
-    [PROVIDER_CALL_COMPLETED] = {"completed", 40, true, true},
+    [PROVIDER_CALL_COMPLETED] = {"completed", 50, true, true},
     [PROVIDER_CALL_CANCELLED] = {"cancelled", 40, true, false},
 };
 

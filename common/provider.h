@@ -107,7 +107,8 @@ enum provider_status {
 };
 
 /* The merge rule: the greater rank wins, whatever the order of arrival. Comparable within one
- * channel; the ends of a call are all of one rank. */
+ * channel. The ends of a call that reached nobody are all of one rank, below the one that did: a
+ * provider may take back that nobody answered, and what proves that a person was reached stays. */
 int provider_status_rank(enum provider_status status);
 
 /* No further status is expected, though a later one may still come and win by rank. */

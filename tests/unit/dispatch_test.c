@@ -33,12 +33,29 @@ static enum th_code callback_parse(struct th_str body, struct th_arena *arena,
     return TH_OK;
 }
 
+/* Of this one it is the status of a call in a word. */
+static enum th_code call_parse(struct th_str body, struct th_arena *arena,
+                               struct provider_report *out, struct th_err *err)
+{
+    (void)arena, (void)err;
+    for (int s = PROVIDER_CALL_INITIATED; s <= PROVIDER_CALL_CANCELLED; s++)
+        if (th_str_eq(body, th_str(provider_status_text((enum provider_status)s))))
+            *out = (struct provider_report){
+                .channel = PROVIDER_CALL,
+                .provider_id = TH_STR("CA1"),
+                .status = (enum provider_status)s,
+                .is_final = provider_status_is_final((enum provider_status)s),
+                .is_positive = provider_status_is_positive((enum provider_status)s)};
+    return TH_OK;
+}
+
+static const struct provider_ops calling = {.name = "calling", .callback_parse = call_parse};
 static const struct provider_ops searchable = {.name = "searchable",
                                                .caps = {.reconciliation = PROVIDER_CALLBACK},
                                                .callback_parse = callback_parse,
                                                .search_build = search_build};
 static const struct provider_ops closed = {.name = "closed", .callback_parse = callback_parse};
-static const struct provider_ops *const wires[] = {&searchable, &closed, NULL};
+static const struct provider_ops *const wires[] = {&searchable, &closed, &calling, NULL};
 
 /* --- one attempt -------------------------------------------------------------------------------
  */
@@ -125,6 +142,7 @@ static int set_up_with(void **state)
     desk_open(desk, &dispatch_core, &config);
     desk_lane(desk, "main", 1, "searchable");
     desk_lane(desk, "other", 2, "closed");
+    desk_lane(desk, "third", 3, "calling");
     *state = desk;
     return 0;
 }
@@ -353,11 +371,60 @@ static void test_who_must_not_be_contacted_again_is_named(void **unused)
     }
 }
 
+static void call_back(struct desk *desk, const char *body)
+{
+    struct event event = {.type = EVENT_CALLBACK_RECEIVED,
+                          .as.callback_received = {.lane = 3,
+                                                   .send = send_id(1),
+                                                   .n = 1,
+                                                   .channel = CHANNEL_CALL,
+                                                   .wire = TH_STR("calling"),
+                                                   .body = {.as.string = th_str(body)}}};
+
+    desk_event(desk, TOPIC_PROVIDER_CALLBACKS, &event);
+}
+
+/* While the attempt is open, each report is told on if it says more than those before. */
+static void test_which_report_is_news(void **unused)
+{
+    static const struct {
+        const char *says;
+        const char *first;
+        const char *second;
+        bool is_news;
+    } cases[] = {
+        {"the end, after the beginning", "ringing", "completed", true},
+        {"the beginning, after the end", "completed", "ringing", false},
+        {"somebody was reached, and that again", "completed", "completed", false},
+        {"nobody answered, and that again", "no_answer", "no_answer", false},
+        {"nobody was reached, for two reasons", "no_answer", "busy", false},
+        {"nobody answered, and then: somebody did", "no_answer", "completed", true},
+        {"somebody answered, and then: nobody did", "completed", "no_answer", false},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        plan(state, 1, TH_STR("+919800000001"), 3);
+        end_call(state, 1, PROVIDER_ACCEPTED, "CA1");
+        call_back(state, cases[i].first);
+        assert_non_null(desk_heard(state, EVENT_ATTEMPT_REPORTED, 0));
+        call_back(state, cases[i].second);
+        assert_int_equal(desk_heard(state, EVENT_ATTEMPT_REPORTED, 0) != NULL, cases[i].is_news);
+        call_back(state, cases[i].second);
+        assert_null(desk_heard(state, EVENT_ATTEMPT_REPORTED, 0));
+        tear_down(&state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_search_proves),
         cmocka_unit_test(test_who_must_not_be_contacted_again_is_named),
+        cmocka_unit_test(test_which_report_is_news),
         cmocka_unit_test_setup_teardown(
             test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

@@ -65,7 +65,7 @@ static void test_statuses(void **unused)
          PROVIDER_CLASS_NONE, ""},
         {"call answered", CALL "in-progress", PROVIDER_CALL, PROVIDER_CALL_ANSWERED, 30, false,
          false, PROVIDER_CLASS_NONE, ""},
-        {"call completed", CALL "completed", PROVIDER_CALL, PROVIDER_CALL_COMPLETED, 40, true, true,
+        {"call completed", CALL "completed", PROVIDER_CALL, PROVIDER_CALL_COMPLETED, 50, true, true,
          PROVIDER_CLASS_NONE, ""},
         {"call busy", CALL "busy&SipResponseCode=486", PROVIDER_CALL, PROVIDER_CALL_BUSY, 40, true,
          false, PROVIDER_TRANSIENT_SLOW, "busy"},
