@@ -21,6 +21,7 @@ struct story {
     int32_t starts;       /* attempts that may have reached a provider */
     bool is_planned;
     int32_t n;
+    int32_t left_n; /* attempt that a retry was decided after; 0: none */
     struct th_str summary;
 };
 
@@ -239,6 +240,7 @@ static const char *scheduled(struct story *story, const struct retry_scheduled *
         th_buf_printf(out, ", of at most %d", (int)story->attempts_max);
     th_buf_add_char(out, '.');
     story->lane_next = ev->next_lane;
+    story->left_n = ev->n;
     return wait_us > 0 ? "backoff" : "failover";
 }
 
@@ -522,6 +524,35 @@ static const char *noted(struct story *story, const struct send_noted *ev)
     return NULL;
 }
 
+/* Whom a provider says to have been reached, after it had said the opposite. */
+static const char *reached(struct story *story, const struct send_reached *ev)
+{
+    story->summary = TH_STR("The recipient was reached.");
+    th_buf_printf(&story->text,
+                  "Attempt %d reached the recipient after all, but attempt %d was under way "
+                  "already and cannot be stopped for certain. No further attempt is made.",
+                  (int)ev->n, (int)story->n);
+    return "reached";
+}
+
+static const char *ended_reached(struct story *story, const struct send_ended *ev)
+{
+    story->summary = TH_STR("The recipient was reached.");
+    if (th_str_eq(ev->reason, TH_STR("reached_before"))) {
+        th_buf_printf(&story->text,
+                      "It ended with attempt %d, whatever became of it: attempt %d had reached the "
+                      "recipient.",
+                      (int)story->n, (int)ev->n);
+        return "reached";
+    }
+    if (ev->n == story->n && ev->n != story->left_n)
+        return NULL; /* the report said so */
+    th_buf_printf(&story->text,
+                  "It ended: attempt %d reached the recipient after all, so no other is made.",
+                  (int)ev->n);
+    return "reached";
+}
+
 static const char *ended(struct story *story, const struct send_ended *ev)
 {
     static const struct {
@@ -555,10 +586,8 @@ static const char *ended(struct story *story, const struct send_ended *ev)
                           (int)story->attempts_max);
         return reasons[i].rule;
     }
-    if (ev->is_reached) {
-        story->summary = TH_STR("The recipient was reached.");
-        return NULL; /* the report said so */
-    }
+    if (ev->is_reached)
+        return ended_reached(story, ev);
     story->summary = TH_STR("The recipient was not reached.");
     th_buf_printf(out, "It ended after attempt %d: ", (int)ev->n);
     put_slug(out, ev->reason);
@@ -580,6 +609,8 @@ static const char *tell(struct story *story, const struct event *event)
         return noted(story, &event->as.send_noted);
     case EVENT_SEND_SUPPRESSED:
         return suppressed(story, &event->as.send_suppressed);
+    case EVENT_SEND_REACHED:
+        return reached(story, &event->as.send_reached);
     case EVENT_SEND_ENDED:
         return ended(story, &event->as.send_ended);
     case EVENT_ATTEMPT_RETURNED:

@@ -61,6 +61,10 @@ bool memory_log_settle(struct th_log *log, enum log_app app, int slot, enum memo
 /* As if another process had become the owner of the slot. */
 void memory_log_fence(struct th_log *log, enum log_app app, int slot);
 
+/* How far the slot has committed to have read a partition: the next offset. -1: it has not. */
+int64_t memory_log_cursor(struct th_log *log, enum log_app app, int slot, enum topic topic,
+                          int part);
+
 /* The processes of all sessions are gone: whatever their objects still ask for is FENCED, and
  * they may only be closed. Held commits stay in flight, records and cursors stay. */
 void memory_log_crash(struct th_log *log);

@@ -493,6 +493,21 @@ void memory_log_fence(struct th_log *log, enum log_app app, int slot)
     memory_unlock(memory);
 }
 
+int64_t memory_log_cursor(struct th_log *log, enum log_app app, int slot, enum topic topic,
+                          int part)
+{
+    struct memory_log *memory = memory_of(log);
+    int64_t next = -1;
+
+    memory_lock(memory);
+    const struct memory_cursors *cursors = memory->slots[app][slot].cursors;
+    for (size_t i = 0; cursors && i < cursors->n; i++)
+        if (cursors->at[i].next.topic == topic && cursors->at[i].next.part == part)
+            next = cursors->at[i].next.offset;
+    memory_unlock(memory);
+    return next;
+}
+
 void memory_log_crash(struct th_log *log)
 {
     struct memory_log *memory = memory_of(log);

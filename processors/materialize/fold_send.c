@@ -293,6 +293,9 @@ static enum th_code take(const struct folding *f, struct sends_row *row)
         return TH_OK;
     case EVENT_SEND_SUPPRESSED:
         return take_suppression(f, row);
+    case EVENT_SEND_REACHED:
+        keep_first(&row->reached_at, f->meta->time_us);
+        return TH_OK;
     case EVENT_SEND_ENDED:
         return take_end(f, row);
     case EVENT_ATTEMPT_RESULT:
@@ -339,6 +342,9 @@ bool fold_send_of(const struct event *ev, struct th_id *out)
         return true;
     case EVENT_SEND_ENDED:
         *out = ev->as.send_ended.send;
+        return true;
+    case EVENT_SEND_REACHED:
+        *out = ev->as.send_reached.send;
         return true;
     case EVENT_SEND_STUCK:
         *out = ev->as.send_stuck.send;

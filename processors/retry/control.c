@@ -64,7 +64,7 @@ static enum th_code next_of_walk(struct turn *turn, const struct group *group, u
 static enum th_code move_on(struct turn *turn, const struct group *group, const struct send *s)
 {
     if (control_is_over(group))
-        return turn_end(turn, s->id, "cancelled", false);
+        return turn_end(turn, s->id, "cancelled");
     return turn_ask(turn, s->id, s->stand == SEND_LANELESS ? "lane_open" : "resumed");
 }
 

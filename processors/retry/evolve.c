@@ -310,6 +310,7 @@ static enum th_code planned(struct retry *retry, struct send *s, const struct se
     s->lane_tries++;
     s->tries++;
     s->is_possible_duplicate |= ev->possible_duplicate;
+    s->reached_n = 0;
     TH_TRY(move(retry, s, SEND_PLANNED, INT64_MAX));
     return count_plan(retry, s, 1);
 }
@@ -373,6 +374,12 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
     return TH_OK;
 }
 
+static void reached(struct send *s, const struct send_reached *ev)
+{
+    if (is_in_the_air(s))
+        s->reached_n = ev->n;
+}
+
 /* A send that a snapshot brought back takes its place again. */
 enum th_code retry_restore(struct retry *retry, const struct saved_send *saved,
                            struct th_str tenant, struct th_str content)
@@ -426,6 +433,9 @@ enum th_code retry_evolve(void *core, const struct event *event)
     case EVENT_SEND_SUPPRESSED:
         id = event->as.send_suppressed.send;
         break;
+    case EVENT_SEND_REACHED:
+        id = event->as.send_reached.send;
+        break;
     case EVENT_SEND_ENDED:
         id = event->as.send_ended.send;
         break;
@@ -442,6 +452,9 @@ enum th_code retry_evolve(void *core, const struct event *event)
         return scheduled(retry, entry, &event->as.retry_scheduled);
     case EVENT_SEND_NOTED:
         return noted(retry, entry, &event->as.send_noted);
+    case EVENT_SEND_REACHED:
+        reached(entry, &event->as.send_reached);
+        return TH_OK;
     default:
         return gone(retry, entry);
     }

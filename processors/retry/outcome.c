@@ -32,7 +32,7 @@ static int64_t backoff_us(const struct turn *turn, const struct send *s, int64_t
 static enum th_code give_up(struct turn *turn, const struct send *s, const char *why,
                             struct th_str reason)
 {
-    return turn_end_str(turn, s->id, th_str_eq(reason, DOUBT_REASON) ? reason : th_str(why), false);
+    return turn_end_str(turn, s->id, th_str_eq(reason, DOUBT_REASON) ? reason : th_str(why));
 }
 
 static enum th_code schedule(struct turn *turn, const struct send *s, int64_t wait_us, int32_t lane,
@@ -97,7 +97,7 @@ static enum th_code try_later(struct turn *turn, const struct send *s, int32_t m
     bool is_too_late = s->expires_at_s && turn->in->now_us + wait_us >= expires_at_us(s);
 
     if (s->tries >= max || s->lane_tries >= turn->retry->config.tries_per_lane || is_too_late)
-        return turn_end_str(turn, s->id, reason, false);
+        return turn_end_str(turn, s->id, reason);
     return schedule(turn, s, wait_us, s->lane, reason);
 }
 
@@ -115,7 +115,7 @@ static enum th_code reconsider(struct turn *turn, const struct send *s, enum err
     case ERROR_CLASS_PERMANENT_SUPPRESS:
     case ERROR_CLASS_CONTENT:
     case ERROR_CLASS_BUG:
-        return turn_end_str(turn, s->id, reason, false);
+        return turn_end_str(turn, s->id, reason);
     case ERROR_CLASS_NONE:
     case ERROR_CLASS_TRANSIENT:
     case ERROR_CLASS_ACCOUNT:
@@ -163,11 +163,11 @@ static enum th_code come_back(struct turn *turn, const struct send *s, struct th
     if (th_str_eq(reason, TH_STR("stopped")))
         return held_back(turn, s, "stopped", theirs);
     if (th_str_eq(reason, TH_STR("cancelled")))
-        return turn_end(turn, s->id, "cancelled", false);
+        return turn_end(turn, s->id, "cancelled");
     if (th_str_eq(reason, TH_STR("opted_out")))
         return turn_suppress(turn, s->id, "opted_out");
     if (th_str_eq(reason, TH_STR("expired")))
-        return turn_end(turn, s->id, "expired", false);
+        return turn_end(turn, s->id, "expired");
     if (th_str_eq(reason, TH_STR("circuit_open")) || th_str_eq(reason, TH_STR("lane_disabled")))
         return turn_wait(turn, s->id, turn->in->now_us + backoff_us(turn, s, -1), "lane_closed");
     if (th_str_eq(reason, TH_STR("journal")))
@@ -234,7 +234,40 @@ static enum th_code in_doubt(struct turn *turn, const struct send *s)
     TH_TRY(allows_duplicate(turn, s, &may_repeat));
     if (may_repeat && !s->is_taken)
         return reconsider(turn, s, ERROR_CLASS_TRANSIENT, -1, DOUBT_REASON);
-    return turn_end_str(turn, s->id, DOUBT_REASON, false);
+    return turn_end_str(turn, s->id, DOUBT_REASON);
+}
+
+/* --- reached by an attempt before
+ * --------------------------------------------------------------------------- */
+
+/* The reason of SendEnded where that attempt's report lies further back; it stays for ever. */
+#define REACHED_REASON TH_STR("reached_before")
+
+static enum th_code end_reached_before(struct turn *turn, const struct send *s)
+{
+    return turn_end_reached(turn, s->id, known_reached(s), REACHED_REASON);
+}
+
+/* What is with dispatch cannot be stopped for certain, and it is not nothing: it costs, and its
+ * campaign has not ended before it has. So this is remembered until it comes back, however. */
+static enum th_code remember_reached(struct turn *turn, const struct send *s, int32_t n)
+{
+    struct th_str tenant = blob_str(group_of(turn, s)->tenant);
+    struct event event = {
+        .type = EVENT_SEND_REACHED,
+        .as.send_reached = {.meta = core_meta(turn->out, tenant), .send = s->id, .n = n},
+    };
+    return known_reached(s) ? TH_OK : turn_say(turn, s->id, tenant, &event);
+}
+
+/* Proof that the person was reached by an attempt that was left behind as failed, or as in doubt.
+ */
+static enum th_code reached_after_all(struct turn *turn, const struct send *s,
+                                      const struct attempt_reported *ev)
+{
+    if (is_in_the_air(s))
+        return remember_reached(turn, s, ev->n);
+    return turn_end_reached(turn, s->id, ev->n, ev->status);
 }
 
 /* --- events of send.outcomes
@@ -245,9 +278,13 @@ static const struct send *current(const struct turn *turn, struct th_id id, int3
 {
     const struct send *s = send_of(turn, id);
 
-    if (!s || s->n != n || (s->stand != SEND_PLANNED && s->stand != SEND_UNKNOWN))
-        return NULL;
-    return s;
+    return s && s->n == n && is_in_the_air(s) ? s : NULL;
+}
+
+/* The attempt in the air has come to an end of some kind, and need not be followed by another. */
+static bool is_settled_before(const struct send *s, enum attempt_outcome outcome)
+{
+    return known_reached(s) && outcome != ATTEMPT_OUTCOME_UNKNOWN;
 }
 
 static enum th_code take_result(struct turn *turn, const struct attempt_result *ev)
@@ -256,6 +293,8 @@ static enum th_code take_result(struct turn *turn, const struct attempt_result *
     const struct send *s = current(turn, ev->send, ev->n);
     if (!s)
         return TH_OK;
+    if (is_settled_before(s, ev->outcome))
+        return end_reached_before(turn, s);
     switch (ev->outcome) {
     case ATTEMPT_OUTCOME_ACCEPTED:
         return accepted(turn, s);
@@ -283,6 +322,8 @@ static enum th_code take_resolved(struct turn *turn, const struct attempt_resolv
 
     if (!s)
         return TH_OK;
+    if (is_settled_before(s, ev->outcome))
+        return end_reached_before(turn, s);
     switch (ev->outcome) {
     case ATTEMPT_OUTCOME_ACCEPTED:
         return accepted(turn, s);
@@ -306,6 +347,8 @@ static enum th_code take_returned(struct turn *turn, const struct attempt_return
 
     if (!s || s->n != ev->n || s->stand != SEND_PLANNED)
         return TH_OK;
+    if (known_reached(s))
+        return end_reached_before(turn, s);
     return come_back(turn, s, ev->reason, &ev->decided_on);
 }
 
@@ -319,24 +362,37 @@ static enum th_code unreached(struct turn *turn, const struct send *s,
         ev->error_class == ERROR_CLASS_TRANSIENT || ev->error_class == ERROR_CLASS_TRANSIENT_SLOW;
 
     if (!may_follow || control_is_over(group))
-        return turn_end_str(turn, s->id, ev->reason, false);
+        return turn_end_str(turn, s->id, ev->reason);
     return reconsider(turn, s, ev->error_class, -1, ev->reason);
 }
 
-/* Whatever a report says, it proves that the provider has the attempt. */
+/* Does anything of that attempt's report still decide what follows? */
+static bool is_left_behind(const struct send *s, int32_t n)
+{
+    return n < s->n || !(is_in_the_air(s) || s->stand == SEND_ACCEPTED);
+}
+
+/* Whatever a report says, it proves that the provider has the attempt. Of one that was left behind
+ * only the proof that it reached the person counts. */
 static enum th_code take_reported(struct turn *turn, const struct attempt_reported *ev)
 {
+    bool is_reached = ev->is_final && ev->is_positive;
+
     TH_TRY(suppress_number(turn, ev->meta.tenant, &ev->phone));
     const struct send *s = send_of(turn, ev->send);
-    if (!s || s->n != ev->n)
+    if (!s || ev->n < 1 || ev->n > s->n)
         return TH_OK;
-    if (s->stand == SEND_PLANNED || s->stand == SEND_UNKNOWN)
+    if (is_left_behind(s, ev->n))
+        return is_reached ? reached_after_all(turn, s, ev) : TH_OK;
+    if (is_settled_before(s, ATTEMPT_OUTCOME_ACCEPTED))
+        return end_reached_before(turn, s);
+    if (is_in_the_air(s))
         TH_TRY(accepted(turn, s));
     s = send_of(turn, ev->send);
     if (!s || s->stand != SEND_ACCEPTED || !ev->is_final)
         return TH_OK;
-    if (ev->is_positive)
-        return turn_end_str(turn, s->id, ev->status, true);
+    if (is_reached)
+        return turn_end_reached(turn, s->id, ev->n, ev->status);
     return unreached(turn, s, ev);
 }
 
@@ -344,7 +400,9 @@ static enum th_code take_stuck(struct turn *turn, const struct send_stuck *ev)
 {
     const struct send *s = send_of(turn, ev->send);
 
-    return s && s->n == ev->n ? turn_end(turn, ev->send, "stuck", false) : TH_OK;
+    if (!s || s->n != ev->n)
+        return TH_OK;
+    return known_reached(s) ? end_reached_before(turn, s) : turn_end(turn, ev->send, "stuck");
 }
 
 enum th_code outcome_take(struct turn *turn, const struct event *event)

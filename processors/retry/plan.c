@@ -350,14 +350,14 @@ static enum th_code check(struct turn *turn, const struct send *s, struct terms 
     *out_may_go = false;
     if (group->is_campaign &&
         (group->state == CONTROL_STATE_CANCELLED || group->state == CONTROL_STATE_ENDED))
-        return turn_end(turn, s->id, "cancelled", false);
+        return turn_end(turn, s->id, "cancelled");
     TH_TRY(find_terms(turn, s, terms, &is_known));
     if (!is_known)
         return timers_add(&turn->retry->timers, now + turn->retry->config.behind_wait_us, s->id);
     if (!control_is_running(turn, group))
         return turn_park(turn, s->id, group->state == CONTROL_STATE_PAUSED ? "paused" : "stopped");
     if (s->expires_at_s && now >= expires_at_us(s))
-        return turn_end(turn, s->id, "expired", false);
+        return turn_end(turn, s->id, "expired");
     if (s->stand == SEND_RELEASED && s->send_by_wait && now >= send_by_us(s))
         return turn_ask(turn, s->id, "late");
     int64_t opens = window_opens_us(turn, terms);
@@ -407,7 +407,7 @@ enum th_code plan_recipient(struct turn *turn, const struct answer *answer)
         return timers_add(&turn->retry->timers,
                           turn->in->now_us + turn->retry->config.behind_wait_us, id);
     if (answer->as.recipient_read.code != TH_OK)
-        return turn_end(turn, id, "recipient_unreadable", false);
+        return turn_end(turn, id, "recipient_unreadable");
     TH_TRY(check(turn, s, &terms, &choice, &may_go));
     if (!may_go)
         return TH_OK;
@@ -418,7 +418,7 @@ enum th_code plan_recipient(struct turn *turn, const struct answer *answer)
     if (code == TH_NOMEM)
         return code;
     return code == TH_OK ? plan_with(turn, id, &terms, choice, &content)
-                         : turn_end(turn, id, "text_not_renderable", false);
+                         : turn_end(turn, id, "text_not_renderable");
 }
 
 #define QUEUED_TURN 4 /* sends that one thing settled lets try again */

@@ -116,7 +116,7 @@ static enum th_code due(struct turn *turn, const struct send *s)
         return turn_say(turn, s->id, tenant, &event);
     }
     case SEND_LANELESS:
-        return turn_end(turn, s->id, "expired", false);
+        return turn_end(turn, s->id, "expired");
     case SEND_PLANNED:
     case SEND_UNKNOWN:
     case SEND_ASKED:
@@ -349,7 +349,7 @@ const struct core_ops retry_core = {
     .app = LOG_APP_RETRY,
     .own = TOPIC_SEND_EVENTS,
     .inputs = 1U << TOPIC_SEND_REQUESTS | 1U << TOPIC_SEND_OUTCOMES,
-    .fold_version = 5,
+    .fold_version = 6,
     .new = retry_new,
     .free = retry_free,
     .decide = retry_decide,

@@ -14,6 +14,11 @@
  * A send of a campaign needs a release for every attempt; one from the API plans when it is due. A
  * release is used up exactly once: when the send leaves released or planned. Nothing is planned
  * again before the attempt before has come back, was proven not executed, or ended.
+ *
+ * A provider may take a final no back, however late: proof that an attempt reached the person ends
+ * the send, wherever it stands. Only where a later attempt is with dispatch (planned, unknown),
+ * which cannot be stopped for certain, it is kept (SendReached) until that one has come to an end
+ * of whatever kind, and no other follows.
  */
 #ifndef TELEHUB_PROCESSORS_RETRY_RETRY_H
 #define TELEHUB_PROCESSORS_RETRY_RETRY_H

@@ -79,6 +79,8 @@ int retry_piece(const struct event *event)
         return table_piece(event->as.send_noted.send);
     case EVENT_SEND_SUPPRESSED:
         return table_piece(event->as.send_suppressed.send);
+    case EVENT_SEND_REACHED:
+        return table_piece(event->as.send_reached.send);
     case EVENT_SEND_ENDED:
         return table_piece(event->as.send_ended.send);
     case EVENT_CONTROL_APPLIED:

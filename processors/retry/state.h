@@ -22,8 +22,12 @@ struct send {
             int32_t row;
         } recipient; /* in the audience of its campaign */
     } from;
-    int64_t due_at_us;     /* the timer that counts; INT64_MAX: none. RELEASED: its send_at */
-    uint32_t send_by_wait; /* us after send_at; 0: no limit. While it is RELEASED */
+    int64_t due_at_us; /* the timer that counts; INT64_MAX: none. RELEASED: its send_at */
+    union {
+        uint32_t send_by_wait; /* us after send_at; 0: no limit. Until it is PLANNED */
+        int32_t reached_n;     /* PLANNED, UNKNOWN: attempt before n that reached the person after
+                                  all; 0: none */
+    };
     uint32_t expires_at_s; /* s since 1970; 0: never */
     uint32_t group;        /* place of its campaign, or of the API sends of its tenant */
     uint32_t next;         /* 1 + place, in the group's list of this stand; 0: none */
@@ -131,6 +135,18 @@ static inline const struct group *retry_group(const struct retry *retry, const s
 static inline int64_t send_by_us(const struct send *s)
 {
     return s->send_by_wait ? s->due_at_us + s->send_by_wait : 0;
+}
+
+/* Dispatch has an attempt of it, which nobody can stop for certain. */
+static inline bool is_in_the_air(const struct send *s)
+{
+    return s->stand == SEND_PLANNED || s->stand == SEND_UNKNOWN;
+}
+
+/* The attempt that reached the person while a later one was in the air; 0: none. */
+static inline int32_t known_reached(const struct send *s)
+{
+    return is_in_the_air(s) ? s->reached_n : 0;
 }
 
 /* 0: never. Rounded down to the second. */

@@ -214,25 +214,36 @@ static struct th_str tenant_of(const struct turn *turn, const struct send *s)
     return blob_str(group_of(turn, s)->tenant);
 }
 
-/* Whoever may have been called by an earlier attempt is listed as that, whatever ends the send. */
-enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason, bool is_reached)
+static enum th_code end(struct turn *turn, const struct send *s, int32_t n, struct th_str reason,
+                        bool is_reached)
 {
-    const struct send *s = send_of(turn, id);
-    bool is_doubtful = s->is_possible_duplicate && !is_reached;
     struct event event = {
         .type = EVENT_SEND_ENDED,
         .as.send_ended = {.meta = core_meta(turn->out, tenant_of(turn, s)),
-                          .send = id,
-                          .n = s->n,
-                          .reason = is_doubtful ? DOUBT_REASON : reason,
+                          .send = s->id,
+                          .n = n,
+                          .reason = reason,
                           .is_reached = is_reached},
     };
-    return turn_say(turn, id, tenant_of(turn, s), &event);
+    return turn_say(turn, s->id, tenant_of(turn, s), &event);
 }
 
-enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason, bool is_reached)
+/* Whoever may have been called by an earlier attempt is listed as that, whatever ends the send. */
+enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason)
 {
-    return turn_end_str(turn, id, th_str(reason), is_reached);
+    const struct send *s = send_of(turn, id);
+
+    return end(turn, s, s->n, s->is_possible_duplicate ? DOUBT_REASON : reason, false);
+}
+
+enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason)
+{
+    return turn_end_str(turn, id, th_str(reason));
+}
+
+enum th_code turn_end_reached(struct turn *turn, struct th_id id, int32_t n, struct th_str reason)
+{
+    return end(turn, send_of(turn, id), n, reason, true);
 }
 
 enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reason)
@@ -248,7 +259,7 @@ enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reaso
     };
 
     if (s->is_possible_duplicate)
-        return turn_end_str(turn, id, DOUBT_REASON, false);
+        return turn_end_str(turn, id, DOUBT_REASON);
     return turn_say(turn, id, tenant, &event);
 }
 
@@ -278,14 +289,14 @@ static bool is_over(const struct turn *turn, struct th_id id)
 enum th_code turn_park(struct turn *turn, struct th_id id, const char *reason)
 {
     if (is_over(turn, id))
-        return turn_end(turn, id, "cancelled", false);
+        return turn_end(turn, id, "cancelled");
     return note(turn, id, SEND_STANDING_PARKED, 0, reason);
 }
 
 enum th_code turn_park_laneless(struct turn *turn, struct th_id id)
 {
     if (is_over(turn, id))
-        return turn_end(turn, id, "cancelled", false);
+        return turn_end(turn, id, "cancelled");
     return note(turn, id, SEND_STANDING_PARKED, expires_at_us(send_of(turn, id)),
                 LANELESS_REASON.p);
 }
@@ -295,13 +306,13 @@ enum th_code turn_ask(struct turn *turn, struct th_id id, const char *reason)
     bool is_campaign = !send_of(turn, id)->is_api;
 
     if (is_over(turn, id))
-        return turn_end(turn, id, "cancelled", false);
+        return turn_end(turn, id, "cancelled");
     return note(turn, id, is_campaign ? SEND_STANDING_ASKED : SEND_STANDING_RELEASED, 0, reason);
 }
 
 enum th_code turn_wait(struct turn *turn, struct th_id id, int64_t due_us, const char *reason)
 {
     if (is_over(turn, id))
-        return turn_end(turn, id, "cancelled", false);
+        return turn_end(turn, id, "cancelled");
     return note(turn, id, SEND_STANDING_WAITING, due_us, reason);
 }

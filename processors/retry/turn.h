@@ -31,9 +31,9 @@ enum th_code turn_settle(struct turn *turn, struct th_id campaign, struct th_str
 enum th_code turn_flush(struct turn *turn);
 
 /* The short ways to end up somewhere. reason is a slug. */
-enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason, bool is_reached);
-enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason,
-                          bool is_reached);
+enum th_code turn_end(struct turn *turn, struct th_id id, const char *reason);
+enum th_code turn_end_str(struct turn *turn, struct th_id id, struct th_str reason);
+enum th_code turn_end_reached(struct turn *turn, struct th_id id, int32_t n, struct th_str reason);
 enum th_code turn_suppress(struct turn *turn, struct th_id id, const char *reason);
 
 /* Each of the following ends a send whose campaign is over: the walk of the cancel may be done, and

@@ -68,6 +68,20 @@ static void not_answered(struct sim_options *o)
     o->odds.report_transient = 1000;
 }
 
+static void answered_after_all(struct sim_options *o)
+{
+    not_answered(o);
+    o->odds.report_turns = 1000;
+}
+
+static void answered_too_late(struct sim_options *o)
+{
+    answered_after_all(o);
+    o->callback_max_us = 400 * MS;
+    o->latency_max_us = 3 * SECOND;
+    o->way_max_us = SECOND;
+}
+
 static void invalid_numbers(struct sim_options *o)
 {
     o->odds.invalid_number = 1000;
@@ -249,6 +263,10 @@ static const struct story stories[] = {
     {"call", "a call is answered", as_calls, NULL, 1, false},
     {"call_not_answered", "a call is not answered, and made again until the tries are used up",
      not_answered, NULL, 1, false},
+    {"answered_after_all", "a call is not answered, says the provider, and then: it was",
+     answered_after_all, NULL, 1, false},
+    {"answered_too_late", "the same, while the next call is being made: nothing follows it",
+     answered_too_late, NULL, 1, false},
     {"invalid_number", "the provider says that there is no such number", invalid_numbers, NULL, 1,
      false},
     {"duplicate", "two recipients have one number", shared_numbers, NULL, 2, false},

@@ -305,6 +305,35 @@ static void unsubscribed_at_the_provider(struct story *s)
     ended(s, 1, "opted_out", false);
 }
 
+/* Twice the provider takes a final no back: before the next attempt has gone, and after. */
+static void first_not_answered(struct story *s)
+{
+    requested_by_api(s, CHANNEL_CALL, 0);
+    planned(s, 1, 1, 3);
+    answered(s, 1, 1, ATTEMPT_OUTCOME_ACCEPTED);
+    noted(s, 0, SEND_STANDING_ACCEPTED, "", 15 * MINUTE, 0);
+    reported(s, 20 * SECOND, 1, "no_answer", ERROR_CLASS_TRANSIENT_SLOW, "no_answer", "");
+    scheduled(s, 1, 15 * MINUTE, 1, "no_answer");
+}
+
+static void answered_after_all(struct story *s)
+{
+    first_not_answered(s);
+    reported(s, 2 * MINUTE, 1, "completed", ERROR_CLASS_NONE, "", "");
+    ended(s, 1, "completed", true);
+}
+
+static void answered_after_all_too_late(struct story *s)
+{
+    first_not_answered(s);
+    s->now_us += 15 * MINUTE;
+    planned(s, 2, 1, -1);
+    reported(s, SECOND / 10, 1, "completed", ERROR_CLASS_NONE, "", "");
+    add(s, 1000, EVENT_SEND_REACHED)->as.send_reached.n = 1;
+    answered(s, 2, 1, ATTEMPT_OUTCOME_ACCEPTED);
+    ended(s, 1, "reached_before", true);
+}
+
 static const struct {
     const char *name;
     void (*make)(struct story *story);
@@ -320,6 +349,8 @@ static const struct {
     {"exhausted", exhausted},
     {"no_account_then_expired", no_account_then_expired},
     {"unsubscribed_at_the_provider", unsubscribed_at_the_provider},
+    {"answered_after_all", answered_after_all},
+    {"answered_after_all_too_late", answered_after_all_too_late},
 };
 
 /* --- against the files --------------------------------------------------------------------------

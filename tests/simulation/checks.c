@@ -235,10 +235,19 @@ static void admitted(struct world *world, const struct send_admitted *ev)
     send->release = ev->release;
 }
 
+/* Retry knew, for what it had read was committed before the plan was made. */
+static bool is_known_reached(const struct world *world, const struct send_fact *send)
+{
+    return send->has_proof && world->checks->outcomes_read[send->proof.part] > send->proof.offset;
+}
+
 static void planned(struct world *world, const struct send_planned *ev)
 {
     struct send_fact *send = live(world, ev->send, "SendPlanned");
 
+    if (is_known_reached(world, send))
+        world_fail(world, "attempt %d is planned for somebody who was reached, as retry has read",
+                   ev->n);
     if (ev->n != send->n + 1)
         world_fail(world, "attempt %d is planned after attempt %d", ev->n, send->n);
     bool is_again = false; /* with an earlier attempt that may have called */
@@ -260,6 +269,12 @@ static void finish(struct world *world, struct th_id id, enum end end, struct th
     send->end = end;
     send->is_reached = is_reached;
     (void)snprintf(send->reason, sizeof send->reason, "%.*s", TH_ARG(reason));
+}
+
+static void ended(struct world *world, const struct send_ended *ev)
+{
+    finish(world, ev->send, END_ENDED, ev->reason, ev->is_reached, "SendEnded");
+    checks_find(world->checks, ev->send)->reached_n = ev->n;
 }
 
 static void noted(struct world *world, const struct send_noted *ev)
@@ -369,6 +384,18 @@ static void reported(struct world *world, const struct attempt_reported *ev)
     attempt->is_unreached = attempt->is_unreached || (ev->is_final && !ev->is_positive);
 }
 
+static void told_retry(struct world *world, struct log_place place, const struct event *event)
+{
+    const struct attempt_reported *ev = &event->as.attempt_reported;
+
+    if (event->type != EVENT_ATTEMPT_REPORTED || !ev->is_final || !ev->is_positive)
+        return;
+    struct send_fact *send = send_of(world, ev->send, "AttemptReported");
+    if (!send->has_proof)
+        send->proof = place;
+    send->has_proof = true;
+}
+
 /* Of dispatch: what this slot may start from now on. */
 static void control_applied(struct world *world, const struct control_applied *ev)
 {
@@ -445,8 +472,10 @@ static void take_sends(struct world *world, const struct event *event)
                event->as.send_suppressed.reason, false, "SendSuppressed");
         break;
     case EVENT_SEND_ENDED:
-        finish(world, event->as.send_ended.send, END_ENDED, event->as.send_ended.reason,
-               event->as.send_ended.is_reached, "SendEnded");
+        ended(world, &event->as.send_ended);
+        break;
+    case EVENT_SEND_REACHED:
+        live(world, event->as.send_reached.send, "SendReached");
         break;
     default:
         break;
@@ -473,13 +502,15 @@ static void take(struct world *world, const struct log_record *record, const str
     case TOPIC_DISPATCH_ATTEMPTS:
         take_attempts(world, event);
         return;
+    case TOPIC_SEND_OUTCOMES:
+        told_retry(world, record->place, event);
+        return;
     case TOPIC_DEAD_LETTERS:
         world_fail(world, "a dead letter: %.*s", TH_ARG(event->as.dead_letter.detail));
     case TOPIC_CAMPAIGN_COMMANDS:
     case TOPIC_CAMPAIGN_AUDIENCE:
     case TOPIC_CAMPAIGN_PROGRESS:
     case TOPIC_DISPATCH_REQUESTS:
-    case TOPIC_SEND_OUTCOMES:
     case TOPIC_PROVIDER_CALLBACKS:
     case TOPIC_CONFIG:
     case TOPIC_CONSENT_EVENTS:
@@ -517,6 +548,13 @@ static void read_new(struct world *world)
     } while (records.n > 0);
 }
 
+static void note_outcomes_read(struct world *world)
+{
+    for (int part = 0; part < SIM_PARTITIONS; part++)
+        world->checks->outcomes_read[part] = memory_log_cursor(
+            world->log, LOG_APP_RETRY, part % SIM_SLOTS, TOPIC_SEND_OUTCOMES, part);
+}
+
 /* One transaction may hold starts decided before the pause that it applies; a step may hold
  * several. So a start is held against what held before the step. */
 void checks_step(struct world *world)
@@ -534,6 +572,7 @@ void checks_step(struct world *world)
     read_new(world);
     if (world->down)
         memory_log_set_down(world->log, world->down);
+    note_outcomes_read(world);
     for (int i = 0; i < world->options.campaigns_n; i++)
         for (int slot = 0; slot < SIM_SLOTS; slot++)
             if (checks->campaigns[i].was_started[slot] && !could_start[i][slot] &&

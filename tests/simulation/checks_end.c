@@ -25,7 +25,13 @@ static void check_send_end(struct world *world, const struct send_fact *send)
         if (send->attempts[k - 1].line != NO_LINE)
             last = &world->checks->ledger[send->attempts[k - 1].line];
     bool is_last = last && last->attempt.n == send->n;
-    if (send->end == END_ACCEPTED || send->is_reached) {
+    if (send->is_reached) {
+        if (!send->has_proof || send->attempts[send->reached_n - 1].line == NO_LINE)
+            world_fail(world, "recipient %d of campaign %d ended as reached by attempt %d",
+                       send->ordinal, send->campaign, send->reached_n);
+        return;
+    }
+    if (send->end == END_ACCEPTED) {
         if (!is_last)
             world_fail(world,
                        "recipient %d of campaign %d is accepted; the ledger does not have "

@@ -28,7 +28,10 @@ struct send_fact {
     bool is_admitted;
     enum end end;
     bool is_reached;
+    int32_t reached_n; /* that its end names */
     char reason[32];
+    struct log_place proof; /* of the first final report, for retry, that somebody was reached */
+    bool has_proof;
     int64_t release; /* the last one it got */
     int32_t n;
     struct attempt_fact *attempts; /* n - 1 */
@@ -63,6 +66,7 @@ struct checks {
     struct th_log_reader *reader;
     struct th_arena arena;
     int64_t offsets[TOPIC_COUNT][SIM_PARTITIONS];
+    int64_t outcomes_read[SIM_PARTITIONS]; /* by retry, as it had committed before this step */
     struct send_fact *sends;
     size_t sends_n, sends_cap;
     size_t *index; /* of sends by id; SIZE_MAX: free */

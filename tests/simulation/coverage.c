@@ -66,6 +66,7 @@ enum {
     R_LANE_OFF,
     R_ON_ITS_WAY,
     R_REACHED,
+    R_REACHED_BEFORE,
     R_UNREACHED_NOW,
     R_UNREACHED,
     R_PRICED,
@@ -98,7 +99,8 @@ static const struct row retry_rows[] = {
     [R_EXPIRED] = {"returned: expired", "~o~~~~~~~~"},
     [R_LANE_OFF] = {"returned: lane switched off", "~o~~~~~~~~"},
     [R_ON_ITS_WAY] = {"reported: on its way", "oro~ror~oo"},
-    [R_REACHED] = {"reported: reached", "~ro~sss~oo"},
+    [R_REACHED] = {"reported: reached", "oro~orrs~o"},
+    [R_REACHED_BEFORE] = {"reported: reached, by one before", "soorrrss.."},
     [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~~ro"},
     [R_UNREACHED] = {"reported: not reached", "~~o~r~~~ro"},
     [R_PRICED] = {"priced", "or~~oor~oo"},
@@ -350,6 +352,8 @@ static enum th_code watch_retry(void *core, const struct input *in, struct core_
 
     if (row >= 0 && !retry_look(core, ref.send, &stand, &n))
         count(OF_RETRY, row, GONE);
+    else if (row == R_REACHED && n > ref.n)
+        count(OF_RETRY, R_REACHED_BEFORE, (int)stand);
     else if (row >= 0)
         count(OF_RETRY, row, n == ref.n ? (int)stand : LATER_N);
     return retry_core.decide(core, in, out);

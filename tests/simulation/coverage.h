@@ -50,6 +50,7 @@ const struct core_ops *coverage_watch(const struct core_ops *core);
     X(TOOK_WITHOUT_ID, "a provider says yes and not to what")                                      \
     X(REPEAT_DROPPED, "a request comes again under its key and is dropped")                        \
     X(LOST_WITH_SENDER, "a request on its way dies with its sender")                               \
+    X(REPORT_TURNED, "a provider takes back that nobody was reached")                              \
     X(CALLBACK_LOST, "a callback is lost")                                                         \
     X(CALLBACK_TWICE, "a callback comes twice")                                                    \
     X(CALLBACK_LATE, "a callback comes late")                                                      \

@@ -159,6 +159,16 @@ static void draw_odds(struct rng *rng, struct sim_odds *odds)
     };
 }
 
+/* A final no can be taken back only where it is said, and matters only where a call follows it. */
+static void draw_turns(struct rng *rng, struct sim_odds *odds)
+{
+    if (!rng_permille(rng, 150))
+        return;
+    odds->report_turns = (int)rng_between(rng, 100, 800);
+    odds->report_fails = (int)rng_between(rng, 200, 700);
+    odds->report_transient = (int)rng_between(rng, 500, 1000);
+}
+
 void sim_options_of_seed(uint64_t seed, struct sim_options *out)
 {
     struct rng rng = {seed};
@@ -187,6 +197,7 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out)
         out->callback_window_us = rng_between(&rng, 1, 8) * TH_US_PER_SEC;
     }
     out->pace_changes = some(&rng, 8);
+    draw_turns(&rng, &out->odds);
 }
 
 #define KNOB(name, field, least)                                                                   \
@@ -226,6 +237,7 @@ static const struct knob {
     KNOB("account_refused", odds.account_refused, 0),
     KNOB("no_id", odds.no_id, 0),
     KNOB("report_fails", odds.report_fails, 0),
+    KNOB("report_turns", odds.report_turns, 0),
     KNOB("callback_lost", odds.callback_lost, 0),
     KNOB("callback_twice", odds.callback_twice, 0),
     KNOB("callback_late", odds.callback_late, 0),
@@ -308,13 +320,14 @@ static void print_odds(const struct sim_odds *o, FILE *to)
             "  commits: abort %d lost_committed %d lost_aborted %d hold %d\n"
             "  faults: kill %d freeze %d fence %d down %d jump %d reboot %d\n"
             "  provider: connect %d throttled %d 5xx_before %d 5xx_after %d dropped_before %d "
-            "dropped_after %d account %d no_id %d report_fails %d transient %d\n"
+            "dropped_after %d account %d no_id %d report_fails %d transient %d turns %d\n"
             "  callbacks: lost %d twice %d late %d; unavailable %d journal %d invalid %d\n",
             o->abort, o->lost_committed, o->lost_aborted, o->hold, o->kill, o->freeze, o->fence,
             o->down, o->jump, o->reboot, o->connect_fails, o->throttled, o->error_before,
             o->error_after, o->dropped_before, o->dropped_after, o->account_refused, o->no_id,
-            o->report_fails, o->report_transient, o->callback_lost, o->callback_twice,
-            o->callback_late, o->unavailable, o->journal_fails, o->invalid_number);
+            o->report_fails, o->report_transient, o->report_turns, o->callback_lost,
+            o->callback_twice, o->callback_late, o->unavailable, o->journal_fails,
+            o->invalid_number);
 }
 
 void sim_options_print(const struct sim_options *o, FILE *to)

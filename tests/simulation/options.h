@@ -44,6 +44,7 @@ struct sim_odds {
         account_refused, no_id;
     /* of a message that was executed: its report is negative, and then so often transient */
     int report_fails, report_transient;
+    int report_turns; /* of a negative one, where callbacks come: the opposite is said as well */
     /* of a callback */
     int callback_lost, callback_twice, callback_late;
     /* of an immediate question */

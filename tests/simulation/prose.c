@@ -192,6 +192,11 @@ static void tell_retry(const struct world *world, const struct event *event)
         say(world, "retry", "suppresses %s: %.*s", who(world, event->as.send_suppressed.send),
             TH_ARG(event->as.send_suppressed.reason));
         break;
+    case EVENT_SEND_REACHED:
+        say(world, "retry",
+            "notes that attempt %d reached %s after all, while another is under way",
+            event->as.send_reached.n, who(world, event->as.send_reached.send));
+        break;
     case EVENT_SEND_ENDED:
         say(world, "retry", "ends %s: %s%.*s", who(world, event->as.send_ended.send),
             event->as.send_ended.is_reached ? "reached, " : "",

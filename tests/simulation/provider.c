@@ -111,6 +111,8 @@ static void call_back(struct world *world, int64_t arg)
     (void)snprintf(key, sizeof key, "%s/lane%d", m->request.tenant, m->request.lane);
     if (provider_status_is_final(callback.status))
         checks_told(world, m->number);
+    if (provider_status_is_positive(callback.status))
+        m->last = callback.status; /* whatever was said before */
     world_say(world, "provider calls back: message %lld is %s", (long long)m->number,
               provider_status_text(callback.status));
     world_append(world, TOPIC_PROVIDER_CALLBACKS, m->request.lane % SIM_PARTITIONS, th_str(key),
@@ -147,6 +149,16 @@ static bool calls_back(struct world *world, int lane)
     return false;
 }
 
+/* Somebody was reached after all, it says, mostly later than it said the opposite. */
+static void plan_contradiction(struct world *world, size_t message)
+{
+    bool is_call = world->provider->messages[message].request.is_call;
+
+    coverage_trouble(TROUBLE_REPORT_TURNED);
+    plan_callback(world, message, final_status(world, is_call, false),
+                  rng_below(&world->rng, 4 * world->options.callback_max_us));
+}
+
 /* Chance decides whether and when each report comes, so that they overtake each other. */
 static void plan_callbacks(struct world *world, size_t message)
 {
@@ -166,6 +178,9 @@ static void plan_callbacks(struct world *world, size_t message)
             m->final_at_us = world_now(world) + delay;
         if (!calls_back(world, m->request.lane))
             continue;
+        if (way[i] == m->last && !provider_status_is_positive(m->last) && odds->report_turns &&
+            rng_permille(&world->rng, odds->report_turns))
+            plan_contradiction(world, message);
         if (rng_permille(&world->rng, odds->callback_lost)) {
             coverage_trouble(TROUBLE_CALLBACK_LOST);
             continue;

@@ -405,6 +405,252 @@ static void test_a_campaign_without_a_lane_asks_for_one_release_and_ends_with_it
     assert_int_equal(retry_live(desk->core), 0);
 }
 
+/* --- reached after all: a final no is taken back -----------------------------------------------
+ */
+
+static void tell_answered(struct desk *desk, int32_t n)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_REPORTED,
+        .as.attempt_reported = {.send = send_id(1),
+                                .n = n,
+                                .lane = 1,
+                                .channel = CHANNEL_CALL,
+                                .status = TH_STR("completed"),
+                                .rank = 50,
+                                .is_final = true,
+                                .is_positive = true},
+    };
+
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &event);
+}
+
+static void release(struct desk *desk, int64_t after_us)
+{
+    struct event event = {.type = EVENT_SEND_RELEASED,
+                          .as.send_released = {.send = send_id(1),
+                                               .campaign = send_id(99),
+                                               .release = 2,
+                                               .send_at_us = desk->now_us + after_us,
+                                               .send_by_us = desk->now_us + after_us + 2 * SECOND}};
+
+    desk_event(desk, TOPIC_SEND_REQUESTS, &event);
+}
+
+/* A call of a campaign whose first attempt was reported as failed, and how far it has come since.
+ */
+static void bring_to(struct desk *desk, enum send_stand stand)
+{
+    struct event event = {
+        .type = EVENT_SEND_REQUESTED,
+        .as.send_requested = {.send = send_id(1),
+                              .channel = CHANNEL_CALL,
+                              .origin = {.is = CAMPAIGN_ORIGIN_OR_SEND_CONTENT_CAMPAIGN_ORIGIN,
+                                         .as.campaign_origin = {.campaign = send_id(99), .run = 1}},
+                              .send_at_us = desk->now_us},
+    };
+    enum send_stand now;
+    int32_t n;
+
+    desk->answer = answer_recipient;
+    define(desk);
+    control(desk, 1, CONTROL_STATE_RUNNING);
+    desk_event(desk, TOPIC_SEND_REQUESTS, &event);
+    tell_report(desk, 1, 1, CHANNEL_CALL, ERROR_CLASS_TRANSIENT, TH_STR(""));
+    if (stand == SEND_PARKED)
+        control(desk, 2, CONTROL_STATE_PAUSED);
+    if (stand == SEND_LANELESS) {
+        set_circuit(desk, 1, CIRCUIT_OPEN);
+        set_circuit(desk, 2, CIRCUIT_OPEN);
+    }
+    if (stand != SEND_WAITING)
+        desk_wait(desk, 3 * SECOND);
+    if (stand != SEND_WAITING && stand != SEND_PARKED && stand != SEND_ASKED)
+        release(desk, stand == SEND_RELEASED ? 10 * SECOND : 0);
+    if (stand == SEND_UNKNOWN)
+        tell_result(desk, 1, 2, ATTEMPT_OUTCOME_UNKNOWN, ERROR_CLASS_TRANSIENT, TH_STR(""));
+    if (stand == SEND_ACCEPTED)
+        tell_result(desk, 1, 2, ATTEMPT_OUTCOME_ACCEPTED, ERROR_CLASS_NONE, TH_STR(""));
+    assert_true(retry_look(desk->core, send_id(1), &now, &n));
+    assert_int_equal(now, stand);
+}
+
+static void assert_reached(const struct desk *desk, const char *reason)
+{
+    const struct event *ended = desk_heard(desk, EVENT_SEND_ENDED, 0);
+
+    assert_non_null(ended);
+    assert_true(ended->as.send_ended.is_reached);
+    assert_int_equal(ended->as.send_ended.n, 1);
+    assert_str_equal(ended->as.send_ended.reason, th_str(reason));
+    assert_null(desk_heard(desk, EVENT_SEND_ENDED, 1));
+    assert_null(desk_heard(desk, EVENT_SEND_PLANNED, 0));
+    assert_null(desk_heard(desk, EVENT_RELEASE_WANTED, 0));
+    assert_int_equal(desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved.ended, 1);
+    assert_int_equal(retry_live(desk->core), 0);
+}
+
+static void test_who_was_reached_after_all_is_not_called_again(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum send_stand stand;
+        int64_t settled; /* releases used up */
+        int64_t accepted;
+    } cases[] = {
+        {"it waits for its back-off", SEND_WAITING, 0, 0},
+        {"it has asked for a release", SEND_ASKED, 0, 0},
+        {"its campaign is paused", SEND_PARKED, 0, 0},
+        {"no lane can take it", SEND_LANELESS, 0, 0},
+        {"it has a release, whose time has not come", SEND_RELEASED, 1, 0},
+        {"the next attempt was taken, and its report is awaited", SEND_ACCEPTED, 0, -1},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        bring_to(desk, cases[i].stand);
+        tell_answered(desk, 1);
+        assert_reached(desk, "completed");
+        const struct sends_moved *moved = &desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved;
+        assert_int_equal(moved->settled, cases[i].settled);
+        assert_int_equal(moved->accepted, cases[i].accepted);
+        assert_int_equal(moved->awaiting_report, cases[i].accepted);
+        assert_int_equal(moved->unknown, 0);
+        tell_answered(desk, 1); /* once more: nothing */
+        assert_int_equal(desk->said_n, 0);
+        if (cases[i].stand == SEND_ASKED) {
+            release(desk, 0); /* that was on its way is used up */
+            assert_int_equal(desk->said_n, 1);
+            assert_int_equal(desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved.settled, 1);
+        }
+        desk_wait(desk, 60 * MINUTES);
+        assert_int_equal(desk->said_n, 0);
+        tear_down(&state);
+    }
+}
+
+static void tell_returned(struct desk *desk, const char *reason)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_RETURNED,
+        .as.attempt_returned = {.send = send_id(1), .n = 2, .lane = 1, .reason = th_str(reason)}};
+
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &event);
+}
+
+static void tell_resolved(struct desk *desk, enum attempt_outcome outcome)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_RESOLVED,
+        .as.attempt_resolved = {.send = send_id(1), .n = 2, .lane = 1, .outcome = outcome}};
+
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &event);
+}
+
+static void tell_stuck(struct desk *desk)
+{
+    struct event event = {.type = EVENT_SEND_STUCK,
+                          .as.send_stuck = {.send = send_id(1), .n = 2, .reason = TH_STR("toy")}};
+
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &event);
+}
+
+/* What is with dispatch cannot be stopped for certain: the send ends when that has ended. */
+static void test_proof_is_kept_while_an_attempt_is_in_the_air(void **unused)
+{
+    enum end { RETURNED, RESULT, RESOLVED, REPORT, ANSWERED, STUCK };
+    static const struct {
+        const char *says;
+        enum send_stand stand;
+        enum end end; /* of attempt 2 */
+        enum attempt_outcome outcome;
+        const char *reason;
+    } cases[] = {
+        {"it is handed back late", SEND_PLANNED, RETURNED, 0, "late"},
+        {"it is handed back for a pause", SEND_PLANNED, RETURNED, 0, "paused"},
+        {"it is handed back for an opt-out", SEND_PLANNED, RETURNED, 0, "opted_out"},
+        {"it is accepted", SEND_PLANNED, RESULT, ATTEMPT_OUTCOME_ACCEPTED, NULL},
+        {"it is refused", SEND_PLANNED, RESULT, ATTEMPT_OUTCOME_REJECTED, NULL},
+        {"it is throttled", SEND_PLANNED, RESULT, ATTEMPT_OUTCOME_THROTTLED, NULL},
+        {"it was not sent", SEND_PLANNED, RESULT, ATTEMPT_OUTCOME_NOT_SENT, NULL},
+        {"it is reported as failed", SEND_PLANNED, REPORT, 0, NULL},
+        {"it reaches the person as well", SEND_PLANNED, ANSWERED, 0, NULL},
+        {"its record cannot be understood", SEND_PLANNED, STUCK, 0, NULL},
+        {"unknown, it is found", SEND_UNKNOWN, RESOLVED, ATTEMPT_OUTCOME_ACCEPTED, NULL},
+        {"unknown, it was not executed", SEND_UNKNOWN, RESOLVED, ATTEMPT_OUTCOME_NOT_EXECUTED,
+         NULL},
+        {"unknown, it stays in doubt", SEND_UNKNOWN, RESOLVED, ATTEMPT_OUTCOME_IN_DOUBT, NULL},
+        {"unknown, it is reported as failed", SEND_UNKNOWN, REPORT, 0, NULL},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        bool is_unknown = cases[i].stand == SEND_UNKNOWN;
+
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        bring_to(desk, SEND_PLANNED);
+        tell_answered(desk, 1);
+        assert_int_equal(desk->said_n, 1);
+        assert_int_equal(desk_heard(desk, EVENT_SEND_REACHED, 0)->as.send_reached.n, 1);
+        tell_answered(desk, 1); /* once more: nothing */
+        assert_int_equal(desk->said_n, 0);
+        desk_reopen(desk, &config);
+        if (is_unknown)
+            tell_result(desk, 1, 2, ATTEMPT_OUTCOME_UNKNOWN, ERROR_CLASS_TRANSIENT, TH_STR(""));
+        assert_int_equal(retry_live(desk->core), 1);
+        switch (cases[i].end) {
+        case RETURNED:
+            tell_returned(desk, cases[i].reason);
+            break;
+        case RESULT:
+            tell_result(desk, 1, 2, cases[i].outcome, ERROR_CLASS_TRANSIENT, TH_STR(""));
+            break;
+        case RESOLVED:
+            tell_resolved(desk, cases[i].outcome);
+            break;
+        case REPORT:
+            tell_report(desk, 1, 2, CHANNEL_CALL, ERROR_CLASS_TRANSIENT, TH_STR(""));
+            break;
+        case ANSWERED:
+            tell_answered(desk, 2);
+            break;
+        case STUCK:
+            tell_stuck(desk);
+            break;
+        }
+        const struct sends_moved moved = desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved;
+        assert_reached(desk, "reached_before");
+        assert_int_equal(moved.settled, is_unknown ? 0 : 1);
+        assert_int_equal(moved.unknown, is_unknown ? -1 : 0);
+        assert_int_equal(moved.accepted, 0);
+        assert_int_equal(moved.suppressed, 0);
+        tear_down(&state);
+    }
+}
+
+static void test_what_is_left_behind_decides_nothing_else(void **state)
+{
+    struct desk *desk = *state;
+
+    bring_to(desk, SEND_ASKED);
+    print_message("  the report that it failed comes again\n");
+    tell_report(desk, 1, 1, CHANNEL_CALL, ERROR_CLASS_TRANSIENT, TH_STR(""));
+    assert_int_equal(desk->said_n, 0);
+    print_message("  a report of an attempt that nobody planned\n");
+    tell_answered(desk, 2);
+    assert_int_equal(desk->said_n, 0);
+    tell_answered(desk, 0);
+    assert_int_equal(desk->said_n, 0);
+    assert_int_equal(retry_live(desk->core), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +666,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_campaign_without_a_lane_asks_for_one_release_and_ends_with_it, set_up,
             tear_down),
+        cmocka_unit_test(test_who_was_reached_after_all_is_not_called_again),
+        cmocka_unit_test(test_proof_is_kept_while_an_attempt_is_in_the_air),
+        cmocka_unit_test_setup_teardown(test_what_is_left_behind_decides_nothing_else, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
