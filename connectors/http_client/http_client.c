@@ -1,6 +1,7 @@
 #include "connectors/http_client/http_client.h"
 
 #include "connectors/http_client/transfer.h"
+#include "connectors/http_client/watches.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,21 +16,34 @@
 #define NEVER_US     INT64_MAX
 #define BLIND_US     (10 * TH_US_PER_MS)
 #define CLIENT_MAGIC 0x68747463u
+#define SHARE_SIZE   64 /* requests in flight that one multi handle does well with */
+#define SHARES_MAX   ((HTTP_IN_FLIGHT_MAX + SHARE_SIZE - 1) / SHARE_SIZE)
+#define TIMER_TAG    UINT32_MAX
+
+/* For every request libcurl walks through all connections of its multi handle, twice. So many
+ * requests are shared out among a few of them. */
+struct share {
+    struct curl_client *client;
+    CURLM *multi;
+    int64_t due_us;        /* when libcurl wants to be called, CLOCK_MONOTONIC; NEVER_US */
+    size_t n_taken;        /* transfers in flight or lent */
+    struct transfer *idle; /* to be used again, in this multi */
+};
 
 struct curl_client {
     struct http_client base; /* first, so that one pointer is both */
     uint32_t magic;
     struct http_client_conf conf;
-    CURLM *multi;
+    struct share shares[SHARES_MAX];
+    size_t n_shares;
     int epoll_fd; /* libcurl's sockets and the timer */
     int timer_fd;
-    int64_t due_us;        /* when libcurl wants to be called, CLOCK_MONOTONIC; NEVER_US */
+    struct watches watches;
     int64_t armed_us;      /* when the timer fires */
     bool is_blind;         /* some socket or deadline of libcurl's may be watched by nobody */
     size_t n_in_flight;    /* started, not yet polled */
     struct transfer **all; /* owned; as many as were ever needed at once */
     size_t n_all;
-    struct transfer *idle; /* to be used again */
     struct transfer *lent; /* polled; their bodies live until the next poll */
     struct transfer *finished;
     struct transfer **finished_end;
@@ -43,41 +57,41 @@ static struct curl_client *checked(void *arg)
     return client;
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *is_known)
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
-    struct curl_client *client = checked(arg);
-    struct epoll_event event = {.data.fd = fd};
+    struct share *share = arg;
+    struct curl_client *client = checked(share->client);
+    uint32_t events = 0;
 
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        (void)epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* gone already if closed */
-        return 0;
-    }
-    if (what & CURL_POLL_IN)
-        event.events |= EPOLLIN;
-    if (what & CURL_POLL_OUT)
-        event.events |= EPOLLOUT;
-    int failed = epoll_ctl(client->epoll_fd, is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-    if (failed && errno == ENOENT)
-        failed = epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-    else if (failed && errno == EEXIST)
-        failed = epoll_ctl(client->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-    if (!is_known)
-        (void)curl_multi_assign(client->multi, fd, client);
+    (void)easy, (void)unused;
+    if (what != CURL_POLL_REMOVE && what & CURL_POLL_IN)
+        events |= EPOLLIN;
+    if (what != CURL_POLL_REMOVE && what & CURL_POLL_OUT)
+        events |= EPOLLOUT;
     /* Not -1: libcurl would then fail every transfer that there is, and every later one. */
-    if (failed)
+    if (!watches_want(&client->watches, fd, events, (uint32_t)(share - client->shares)))
         client->is_blind = true;
     return 0;
 }
 
 static int on_timer(CURLM *multi, long wait_ms, void *arg)
 {
-    struct curl_client *client = checked(arg);
+    struct share *share = arg;
 
     (void)multi;
-    client->due_us =
+    share->due_us =
         wait_ms < 0 ? NEVER_US : th_clock_monotonic_us(&th_clock_real) + wait_ms * TH_US_PER_MS;
     return 0;
+}
+
+static int64_t due_us(const struct curl_client *client)
+{
+    int64_t due_us = NEVER_US;
+
+    for (size_t i = 0; i < client->n_shares; i++)
+        if (client->shares[i].due_us < due_us)
+            due_us = client->shares[i].due_us;
+    return due_us;
 }
 
 /* The timer may fire too early, which costs an empty poll, but never too late. So it is touched
@@ -85,7 +99,7 @@ static int on_timer(CURLM *multi, long wait_ms, void *arg)
 static void arm_timer(struct curl_client *client)
 {
     /* What is finished and was not polled for want of room keeps the fd readable. */
-    int64_t at_us = client->finished ? 1 : client->due_us;
+    int64_t at_us = client->finished ? 1 : due_us(client);
     if (client->is_blind && !client->finished) {
         int64_t look_us = th_clock_monotonic_us(&th_clock_real) + BLIND_US;
         at_us = look_us < at_us ? look_us : at_us;
@@ -111,37 +125,59 @@ static void disarm_fired_timer(struct curl_client *client)
         client->armed_us = NEVER_US;
 }
 
+static struct share *least_share(struct curl_client *client)
+{
+    struct share *least = &client->shares[0];
+
+    for (size_t i = 1; i < client->n_shares; i++)
+        if (client->shares[i].n_taken < least->n_taken)
+            least = &client->shares[i];
+    return least;
+}
+
+/* No share has more than its part of those in flight and of those lent, rounded up. */
+static size_t all_max(const struct curl_client *client)
+{
+    return 2 * client->conf.in_flight_max + client->n_shares;
+}
+
 /* Errors: TH_NOMEM, TH_IO */
 static enum th_code take_idle(struct curl_client *client, struct transfer **out_transfer,
                               struct th_err *err)
 {
-    if (client->idle) {
-        *out_transfer = client->idle;
-        client->idle = client->idle->next;
+    struct share *share = least_share(client);
+
+    if (share->idle) {
+        *out_transfer = share->idle;
+        share->idle = share->idle->next;
+        share->n_taken++;
         return TH_OK;
     }
-    /* Of those in flight and those lent there are never more. */
-    assert(client->n_all < 2 * client->conf.in_flight_max);
-    TH_TRY(transfer_new(&client->conf, out_transfer, err));
+    assert(client->n_all < all_max(client));
+    TH_TRY(transfer_new(&client->conf, &client->watches, out_transfer, err));
+    (*out_transfer)->share = share;
+    share->n_taken++;
     client->all[client->n_all++] = *out_transfer;
     return TH_OK;
 }
 
-static void put_idle(struct curl_client *client, struct transfer *transfer)
+static void put_idle(struct transfer *transfer)
 {
+    struct share *share = transfer->share;
+
     transfer_rest(transfer);
-    transfer->next = client->idle;
-    client->idle = transfer;
+    transfer->next = share->idle;
+    share->idle = transfer;
+    share->n_taken--;
 }
 
-static enum th_code add(struct curl_client *client, struct transfer *transfer,
-                        const struct http_req *req, struct http_permit permit, uint64_t tag,
-                        struct th_err *err)
+static enum th_code add(struct transfer *transfer, const struct http_req *req,
+                        struct http_permit permit, uint64_t tag, struct th_err *err)
 {
     TH_TRY(transfer_load(transfer, req, permit, tag, err));
     if (req->body.n == 0 && permit.may_send && !permit.may_send(permit.arg))
         return th_fail(err, TH_DENIED, "not permitted any more");
-    CURLMcode code = curl_multi_add_handle(client->multi, transfer->easy);
+    CURLMcode code = curl_multi_add_handle(transfer->share->multi, transfer->easy);
     if (code != CURLM_OK)
         return th_fail(err, code == CURLM_OUT_OF_MEMORY ? TH_NOMEM : TH_IO, "libcurl: %s",
                        curl_multi_strerror(code));
@@ -158,9 +194,9 @@ static enum th_code client_start(struct http_client *base, const struct http_req
         return th_fail(err, TH_FULL, "%zu requests are in flight", client->n_in_flight);
     TH_TRY(http_req_check(req, err));
     TH_TRY(take_idle(client, &transfer, err));
-    enum th_code code = add(client, transfer, req, permit, tag, err);
+    enum th_code code = add(transfer, req, permit, tag, err);
     if (code != TH_OK) {
-        put_idle(client, transfer);
+        put_idle(transfer);
         return code;
     }
     client->n_in_flight++;
@@ -178,48 +214,69 @@ static void note(struct curl_client *client, CURLMcode code)
 /* So it is called every few milliseconds, until nothing runs any more that was there then. */
 static void look_at_all(struct curl_client *client)
 {
-    int n_running = 1;
+    client->is_blind = false;
+    for (size_t i = 0; i < client->n_shares; i++) {
+        int n_running = 1;
+        (void)curl_multi_perform(client->shares[i].multi, &n_running);
+        client->is_blind = client->is_blind || n_running > 0;
+    }
+}
 
-    (void)curl_multi_perform(client->multi, &n_running);
-    client->is_blind = n_running > 0;
+static void drive_socket(struct curl_client *client, const struct epoll_event *event)
+{
+    const struct share *share = &client->shares[event->data.u64 >> 32];
+    int fd = (int)(uint32_t)event->data.u64;
+    int n_running;
+    int what = (event->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+               (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+               (event->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+
+    if (watches_heard(&client->watches, fd))
+        note(client, curl_multi_socket_action(share->multi, fd, what, &n_running));
+}
+
+static void drive_deadlines(struct curl_client *client)
+{
+    int64_t now_us = th_clock_monotonic_us(&th_clock_real);
+    int n_running;
+
+    for (size_t i = 0; i < client->n_shares; i++) {
+        struct share *share = &client->shares[i];
+        if (share->due_us > now_us)
+            continue;
+        share->due_us = NEVER_US; /* libcurl names the next deadline if there is one */
+        note(client, curl_multi_socket_action(share->multi, CURL_SOCKET_TIMEOUT, 0, &n_running));
+    }
 }
 
 static void drive(struct curl_client *client)
 {
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(client->epoll_fd, events, EVENTS_MAX, 0);
-    int n_running;
 
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd == client->timer_fd) {
+        if (events[i].data.u64 >> 32 == TIMER_TAG)
             disarm_fired_timer(client);
-            continue;
-        }
-        int what = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-                   (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-                   (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        note(client, curl_multi_socket_action(client->multi, events[i].data.fd, what, &n_running));
+        else
+            drive_socket(client, &events[i]);
     }
-    if (client->due_us <= th_clock_monotonic_us(&th_clock_real)) {
-        client->due_us = NEVER_US; /* libcurl names the next deadline if there is one */
-        note(client, curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running));
-    }
+    drive_deadlines(client);
     if (client->is_blind)
         look_at_all(client);
 }
 
-static void collect(struct curl_client *client)
+static void collect_from(struct curl_client *client, struct share *share)
 {
     CURLMsg *message;
     int n_left;
 
-    while ((message = curl_multi_info_read(client->multi, &n_left))) {
+    while ((message = curl_multi_info_read(share->multi, &n_left))) {
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode result = message->data.result; /* message dies with the next call */
         struct transfer *transfer = transfer_of(message->easy_handle);
-        CURLMcode code = curl_multi_remove_handle(client->multi, transfer->easy);
-        assert(code == CURLM_OK);
+        CURLMcode code = curl_multi_remove_handle(share->multi, transfer->easy);
+        assert(code == CURLM_OK && transfer->share == share);
         transfer_conclude(transfer, result);
         transfer->next = NULL;
         *client->finished_end = transfer;
@@ -227,12 +284,18 @@ static void collect(struct curl_client *client)
     }
 }
 
+static void collect(struct curl_client *client)
+{
+    for (size_t i = 0; i < client->n_shares; i++)
+        collect_from(client, &client->shares[i]);
+}
+
 static void take_back_lent(struct curl_client *client)
 {
     while (client->lent) {
         struct transfer *transfer = client->lent;
         client->lent = transfer->next;
-        put_idle(client, transfer);
+        put_idle(transfer);
     }
 }
 
@@ -280,12 +343,13 @@ static void client_close(struct http_client *base)
     struct curl_client *client = checked(base);
 
     for (size_t i = 0; i < client->n_all; i++) {
-        (void)curl_multi_remove_handle(client->multi, client->all[i]->easy);
+        (void)curl_multi_remove_handle(client->all[i]->share->multi, client->all[i]->easy);
         transfer_free(client->all[i]);
     }
     free(client->all);
-    if (client->multi)
-        (void)curl_multi_cleanup(client->multi); /* calls on_socket: before the fds go */
+    for (size_t i = 0; i < client->n_shares; i++)
+        (void)curl_multi_cleanup(client->shares[i].multi); /* closes sockets: before the fds go */
+    watches_fini(&client->watches);
     if (client->timer_fd >= 0)
         (void)close(client->timer_fd);
     if (client->epoll_fd >= 0)
@@ -321,18 +385,18 @@ static void init_global(void)
     global_code = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static CURLMcode set_multi(struct curl_client *client)
+static CURLMcode set_multi(const struct curl_client *client, struct share *share)
 {
-    CURLM *multi = client->multi;
+    CURLM *multi = share->multi;
     long n_max = (long)client->conf.in_flight_max;
     CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 
     if (code == CURLM_OK)
-        code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
+        code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, share);
     if (code == CURLM_OK)
         code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
     if (code == CURLM_OK)
-        code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
+        code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, share);
     if (code == CURLM_OK)
         code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, n_max);
     if (code == CURLM_OK)
@@ -341,24 +405,36 @@ static CURLMcode set_multi(struct curl_client *client)
 }
 
 /* Errors: TH_NOMEM, TH_IO */
+static enum th_code open_shares(struct curl_client *client, struct th_err *err)
+{
+    for (size_t i = 0; i < client->n_shares; i++) {
+        struct share *share = &client->shares[i];
+        *share = (struct share){.client = client, .multi = curl_multi_init(), .due_us = NEVER_US};
+        if (!share->multi)
+            return th_fail(err, TH_NOMEM, "HTTP client");
+        CURLMcode code = set_multi(client, share);
+        if (code != CURLM_OK)
+            return th_fail(err, TH_IO, "libcurl refuses a setting: %s", curl_multi_strerror(code));
+    }
+    return TH_OK;
+}
+
+/* Errors: TH_NOMEM, TH_IO */
 static enum th_code open_parts(struct curl_client *client, struct th_err *err)
 {
-    client->all = calloc(2 * client->conf.in_flight_max, sizeof(struct transfer *));
-    client->multi = curl_multi_init();
-    if (!client->all || !client->multi)
+    client->n_shares = (client->conf.in_flight_max + SHARE_SIZE - 1) / SHARE_SIZE;
+    client->all = calloc(all_max(client), sizeof(struct transfer *));
+    if (!client->all)
         return th_fail(err, TH_NOMEM, "HTTP client");
 
     client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     client->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = client->timer_fd};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)TIMER_TAG << 32};
     if (client->epoll_fd < 0 || client->timer_fd < 0 ||
         epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, client->timer_fd, &event) != 0)
         return th_fail(err, TH_IO, "HTTP client: %s", strerror(errno));
-
-    CURLMcode code = set_multi(client);
-    if (code != CURLM_OK)
-        return th_fail(err, TH_IO, "libcurl refuses a setting: %s", curl_multi_strerror(code));
-    return TH_OK;
+    watches_init(&client->watches, client->epoll_fd);
+    return open_shares(client, err);
 }
 
 enum th_code http_client_open(const struct http_client_conf *conf, struct http_client **out_client,
@@ -383,7 +459,6 @@ enum th_code http_client_open(const struct http_client_conf *conf, struct http_c
         .conf = *conf,
         .epoll_fd = -1,
         .timer_fd = -1,
-        .due_us = NEVER_US,
         .armed_us = NEVER_US,
     };
     client->finished_end = &client->finished;

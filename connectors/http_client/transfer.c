@@ -1,6 +1,8 @@
 #include "connectors/http_client/transfer.h"
 
+#include "common/encode.h"
 #include "connectors/http_client/transfer_faults.h"
+#include "connectors/http_client/watches.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,6 +54,22 @@ static int on_begin(void *arg, char *peer, char *local, int peer_port, int local
     }
     transfer->is_begun = true;
     return CURL_PREREQFUNC_OK;
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *transfer = checked(arg);
+
+    (void)purpose;
+    if (!transfer_faults_connect(transfer))
+        return CURL_SOCKET_BAD;
+    return watches_open(transfer->watches, address->family, address->socktype, address->protocol);
+}
+
+/* The connection may have outlived the transfer that made it. */
+static int on_close(void *arg, curl_socket_t fd)
+{
+    return watches_close(arg, fd);
 }
 
 static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
@@ -121,7 +139,6 @@ static CURLcode set_once(struct transfer *transfer, const struct http_client_con
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -132,7 +149,10 @@ static CURLcode set_once(struct transfer *transfer, const struct http_client_con
     SET(CURLOPT_MAXAGE_CONN, (long)(conf->idle_max_s ? conf->idle_max_s : IDLE_MAX_S));
     SET(CURLOPT_BUFFERSIZE, ANSWER_BUFFER_SIZE);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_SIZE);
-    SET(CURLOPT_USERAGENT, "telehub");
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+    SET(CURLOPT_OPENSOCKETDATA, transfer);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    SET(CURLOPT_CLOSESOCKETDATA, transfer->watches);
     SET(CURLOPT_PREREQFUNCTION, on_begin);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_answer);
@@ -142,8 +162,8 @@ static CURLcode set_once(struct transfer *transfer, const struct http_client_con
     return failed;
 }
 
-enum th_code transfer_new(const struct http_client_conf *conf, struct transfer **out_transfer,
-                          struct th_err *err)
+enum th_code transfer_new(const struct http_client_conf *conf, struct watches *watches,
+                          struct transfer **out_transfer, struct th_err *err)
 {
     CURL *easy = curl_easy_init();
     struct transfer *transfer = easy ? calloc(1, sizeof *transfer) : NULL;
@@ -153,6 +173,7 @@ enum th_code transfer_new(const struct http_client_conf *conf, struct transfer *
         return th_fail(err, TH_NOMEM, "HTTP transfer");
     }
     transfer->magic = TRANSFER_MAGIC;
+    transfer->watches = watches;
     transfer->easy = easy;
     transfer_faults_watch(transfer);
     CURLcode code = set_once(transfer, conf);
@@ -164,16 +185,47 @@ enum th_code transfer_new(const struct http_client_conf *conf, struct transfer *
     return TH_OK;
 }
 
+static void wipe(struct th_buf *buf)
+{
+    if (buf->p)
+        explicit_bzero(buf->p, buf->cap);
+    th_buf_clear(buf);
+}
+
+/* A header may hold a secret. */
+static void drop_headers(struct transfer *transfer)
+{
+    for (struct curl_slist *header = transfer->headers; header; header = header->next)
+        explicit_bzero(header->data, strlen(header->data));
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    wipe(&transfer->credentials);
+    th_buf_clear(&transfer->content_type);
+}
+
 void transfer_free(struct transfer *transfer)
 {
     if (!transfer)
         return;
     curl_easy_cleanup(transfer->easy);
-    curl_slist_free_all(transfer->headers);
+    curl_url_cleanup(transfer->parsed);
+    drop_headers(transfer);
+    th_buf_fini(&transfer->url);
     th_buf_fini(&transfer->content_type);
+    th_buf_fini(&transfer->credentials);
     th_buf_fini(&transfer->body);
     th_buf_fini(&transfer->answer);
     free(transfer);
+}
+
+static bool append_header(struct transfer *transfer, struct th_buf *line)
+{
+    th_buf_add_char(line, '\0');
+    struct curl_slist *longer =
+        th_buf_status(line) == TH_OK ? curl_slist_append(transfer->headers, line->p) : NULL;
+    if (longer)
+        transfer->headers = longer;
+    return longer != NULL;
 }
 
 static bool add_header(struct transfer *transfer, struct th_str name, struct th_str value)
@@ -181,33 +233,56 @@ static bool add_header(struct transfer *transfer, struct th_str name, struct th_
     struct th_buf line __attribute__((cleanup(th_buf_auto))) = {0};
 
     th_buf_printf(&line, "%.*s: %.*s", TH_ARG(name), TH_ARG(value));
-    th_buf_add_char(&line, '\0');
-    if (th_buf_status(&line) != TH_OK)
-        return false;
-    struct curl_slist *longer = curl_slist_append(transfer->headers, line.p);
-    if (longer)
-        transfer->headers = longer;
-    return longer != NULL;
+    return append_header(transfer, &line);
+}
+
+/* RFC 7617. libcurl would make it anew for every request. */
+static bool add_credentials(struct transfer *transfer, const struct http_req *req)
+{
+    struct th_buf line __attribute__((cleanup(th_buf_auto))) = {0};
+
+    if (!req->user.n)
+        return true;
+    th_buf_add(&transfer->credentials, req->user);
+    th_buf_add_char(&transfer->credentials, ':');
+    th_buf_add(&transfer->credentials, req->secret);
+    th_buf_add(&line, TH_STR("Authorization: Basic "));
+    th_base64_add(&line, th_buf_str(&transfer->credentials));
+    bool is_added =
+        th_buf_status(&transfer->credentials) == TH_OK && append_header(transfer, &line);
+    wipe(&line);
+    return is_added;
+}
+
+static bool has_credentials(const struct transfer *transfer, const struct http_req *req)
+{
+    struct th_str kept = th_buf_str(&transfer->credentials);
+    struct th_str user;
+    struct th_str secret;
+
+    if (!req->user.n)
+        return kept.n == 0;
+    return th_str_cut(kept, ':', &user, &secret) && th_str_eq(user, req->user) &&
+           th_str_eq(secret, req->secret);
 }
 
 /* Most requests of a lane have the same few headers: they are kept from the one before. */
 static enum th_code load_headers(struct transfer *transfer, const struct http_req *req)
 {
     if (transfer->headers && !transfer->has_own_headers && req->n_headers == 0 &&
-        th_str_eq(th_buf_str(&transfer->content_type), req->content_type))
+        th_str_eq(th_buf_str(&transfer->content_type), req->content_type) &&
+        has_credentials(transfer, req))
         return TH_OK;
 
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
+    drop_headers(transfer);
     transfer->has_own_headers = req->n_headers > 0;
-    th_buf_clear(&transfer->content_type);
     th_buf_add(&transfer->content_type, req->content_type);
     TH_TRY(th_buf_status(&transfer->content_type));
     /* Without the empty one libcurl waits a second for "100 Continue" before a longer body. */
-    struct curl_slist *first = curl_slist_append(NULL, "Expect:");
-    if (!first)
+    if (!add_header(transfer, TH_STR("Expect"), (struct th_str){0}) ||
+        !add_header(transfer, TH_STR("User-Agent"), TH_STR("telehub")) ||
+        !add_credentials(transfer, req))
         return TH_NOMEM;
-    transfer->headers = first;
     if (req->content_type.n && !add_header(transfer, TH_STR("Content-Type"), req->content_type))
         return TH_NOMEM;
     for (size_t i = 0; i < req->n_headers; i++) {
@@ -217,30 +292,40 @@ static enum th_code load_headers(struct transfer *transfer, const struct http_re
     return TH_OK;
 }
 
-/* Views end without a NUL, which libcurl wants; it keeps a copy of its own. */
-static CURLcode set_text(CURL *easy, CURLoption option, struct th_str s)
+/* libcurl parses and composes a text again for every request, but copies what is parsed. */
+static CURLcode parse_url(struct transfer *transfer, struct th_str url)
 {
-    char *text = strndup(s.p ? s.p : "", s.n);
+    char text[HTTP_URL_MAX + 1];
 
-    if (!text)
+    assert(url.n < sizeof text);
+    memcpy(text, url.p, url.n);
+    text[url.n] = '\0';
+    if (!transfer->parsed)
+        transfer->parsed = curl_url();
+    if (!transfer->parsed)
         return CURLE_OUT_OF_MEMORY;
-    CURLcode code = curl_easy_setopt(easy, option, text);
-    explicit_bzero(text, s.n); /* it may be a secret */
-    free(text);
-    return code;
+    CURLUcode code = curl_url_set(transfer->parsed, CURLUPART_URL, text, 0);
+    if (code != CURLUE_OK)
+        return code == CURLUE_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_URL_MALFORMAT;
+    return CURLE_OK;
 }
 
-static CURLcode load_credentials(CURL *easy, const struct http_req *req)
+static CURLcode load_url(struct transfer *transfer, const struct http_req *req)
 {
-    CURLcode failed = CURLE_OK;
+    CURL *easy = transfer->easy;
+    bool is_local = http_url_is_loopback(req->url);
 
-    if (!req->user.n) {
-        SET(CURLOPT_USERNAME, NULL);
-        SET(CURLOPT_PASSWORD, NULL);
-        return failed;
-    }
-    failed = set_text(easy, CURLOPT_USERNAME, req->user);
-    return failed == CURLE_OK ? set_text(easy, CURLOPT_PASSWORD, req->secret) : failed;
+    if (transfer->url.n && th_str_eq(th_buf_str(&transfer->url), req->url))
+        return CURLE_OK;
+    th_buf_clear(&transfer->url);
+    CURLcode failed = parse_url(transfer, req->url);
+    SET(CURLOPT_URL, NULL); /* else libcurl goes on showing the text of the one before */
+    SET(CURLOPT_CURLU, transfer->parsed);
+    SET(CURLOPT_PROTOCOLS_STR, is_local ? "http,https" : "https");
+    SET(CURLOPT_NOPROXY, is_local ? "*" : NULL);
+    if (failed == CURLE_OK)
+        th_buf_add(&transfer->url, req->url); /* lost for want of memory it is parsed again */
+    return failed;
 }
 
 /* Given as a whole, a short body leaves with its header, in one segment. */
@@ -265,12 +350,9 @@ static CURLcode load_method(const struct transfer *transfer, enum http_method me
 static CURLcode load_destination(struct transfer *transfer, const struct http_req *req)
 {
     CURL *easy = transfer->easy;
-    CURLcode failed = set_text(easy, CURLOPT_URL, req->url);
-    bool is_local = http_url_is_loopback(req->url);
+    CURLcode failed = load_url(transfer, req);
     bool is_fresh = req->fresh_connection || (req->body.n == 0 && !transfer->is_repeatable);
 
-    SET(CURLOPT_PROTOCOLS_STR, is_local ? "http,https" : "https");
-    SET(CURLOPT_NOPROXY, is_local ? "*" : NULL);
     SET(CURLOPT_FRESH_CONNECT, is_fresh ? 1L : 0L);
     SET(CURLOPT_CONNECTTIMEOUT_MS,
         (long)(req->connect_timeout_ms ? req->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_MS));
@@ -302,8 +384,6 @@ enum th_code transfer_load(struct transfer *transfer, const struct http_req *req
     CURLcode code = load_method(transfer, req->method);
     if (code == CURLE_OK)
         code = load_destination(transfer, req);
-    if (code == CURLE_OK)
-        code = load_credentials(transfer->easy, req);
     if (code != CURLE_OK)
         return th_fail(err, code == CURLE_OUT_OF_MEMORY ? TH_NOMEM : TH_IO,
                        "libcurl refuses the request: %s", curl_easy_strerror(code));

@@ -11,13 +11,21 @@
 
 #include <curl/curl.h>
 
+struct share;
+struct watches;
+
 struct transfer {
     uint32_t magic;
-    struct transfer *next; /* in whatever list it stands */
+    struct transfer *next;   /* in whatever list it stands */
+    struct share *share;     /* of http_client.c: the multi handle it always goes to */
+    struct watches *watches; /* borrowed */
     CURL *easy;
+    CURLU *parsed; /* owned; what easy is set to, when it is not empty: */
+    struct th_buf url;
     struct curl_slist *headers;
-    struct th_buf content_type; /* that headers were made of */
-    bool has_own_headers;       /* and of headers of the request: not to be reused */
+    struct th_buf content_type; /* that headers were made of, */
+    struct th_buf credentials;  /* and "user:secret" */
+    bool has_own_headers;       /* and headers of the request: not to be reused */
 
     uint64_t tag;
     struct http_permit permit;
@@ -37,10 +45,11 @@ struct transfer {
 #endif
 };
 
-/* Errors: TH_NOMEM, TH_IO */
+/* watches is borrowed, and outlives the multi handle that the transfer is put into.
+ * Errors: TH_NOMEM, TH_IO */
 TH_MUST_USE
-enum th_code transfer_new(const struct http_client_conf *conf, struct transfer **out_transfer,
-                          struct th_err *err);
+enum th_code transfer_new(const struct http_client_conf *conf, struct watches *watches,
+                          struct transfer **out_transfer, struct th_err *err);
 
 /* Accepts NULL. It must not be in a multi handle. */
 void transfer_free(struct transfer *transfer);

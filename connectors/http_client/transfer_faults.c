@@ -6,18 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-
-static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    const struct transfer *transfer = arg;
-
-    (void)purpose;
-    transfer_faults_enter(transfer);
-    if (transfer->body.n && TH_FAULT(connect))
-        return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype, address->protocol);
-}
 
 /* libcurl tells of what it has given to the system, not of what it means to. */
 static int on_traffic(CURL *easy, curl_infotype type, char *bytes, size_t n, void *arg)
@@ -54,8 +42,6 @@ static size_t on_read(char *room, size_t size, size_t count, void *arg)
 
 void transfer_faults_watch(struct transfer *transfer)
 {
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_DEBUGFUNCTION, on_traffic);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_DEBUGDATA, transfer);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_VERBOSE, 1L);
@@ -69,6 +55,12 @@ void transfer_faults_load(struct transfer *transfer)
     transfer->fault_given = transfer->fault_sent = 0;
     if (transfer->body.n && TH_FAULT_IS_ARMED(request_partly))
         (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
+}
+
+bool transfer_faults_connect(const struct transfer *transfer)
+{
+    transfer_faults_enter(transfer);
+    return !transfer->body.n || !TH_FAULT(connect);
 }
 
 void transfer_faults_enter(const struct transfer *transfer)

@@ -14,6 +14,9 @@ void transfer_faults_watch(struct transfer *transfer);
 /* The scope of the thread that loads it is its own from now on. */
 void transfer_faults_load(struct transfer *transfer);
 
+/* May it open a socket? */
+bool transfer_faults_connect(const struct transfer *transfer);
+
 /* The points that follow are this transfer's. */
 void transfer_faults_enter(const struct transfer *transfer);
 
@@ -27,6 +30,12 @@ static inline void transfer_faults_watch(struct transfer *transfer)
 static inline void transfer_faults_load(struct transfer *transfer)
 {
     (void)transfer;
+}
+
+static inline bool transfer_faults_connect(const struct transfer *transfer)
+{
+    (void)transfer;
+    return true;
 }
 
 static inline void transfer_faults_enter(const struct transfer *transfer)
