@@ -25,7 +25,7 @@ endfunction()
 # th_failing_malloc(NAME): the test includes tests/unit/failing_malloc.h.
 function(th_failing_malloc name)
   if(TELEHUB_TESTS)
-    target_link_options(${name} PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc
+    target_link_options(${name} PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
                         -Wl,--wrap=reallocarray -Wl,--wrap=free)
   endif()
 endfunction()

@@ -262,6 +262,13 @@ enum view_table_id {
 VIEW_TABLES(VIEW_ROW_STRUCT)
 #undef VIEW_ROW_STRUCT
 
+/* Room for a row of any table. */
+#define VIEW_ROW_OF_UNION(id, name, columns) struct name##_row name;
+union view_any_row {
+    VIEW_TABLES(VIEW_ROW_OF_UNION)
+};
+#undef VIEW_ROW_OF_UNION
+
 /* Sources of campaign_counters: each is written by the slot of its topics' partitions alone. */
 enum view_counter_source {
     VIEW_COUNTED_SENDS = 1,    /* by outcome and reason */

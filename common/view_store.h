@@ -8,7 +8,7 @@
 #define TELEHUB_COMMON_VIEW_STORE_H
 
 #include "common/eventlog/log.h"
-#include "common/view_rows.h"
+#include "common/view_pack.h"
 
 struct view_store;
 
@@ -17,7 +17,8 @@ struct view_entry {
     bool is_found;   /* load: it is stored; commit believes it */
     bool is_changed; /* commit: write it, or delete it */
     bool is_deleted;
-    void *row; /* the table's struct; its texts live in the batch's arena */
+    void *row;            /* load: the table's struct */
+    struct th_str packed; /* commit: the same by view_pack.h */
 };
 
 struct view_entries {
@@ -36,7 +37,8 @@ struct view_step {
 struct view_change {
     const struct view_step *steps; /* every partition of the writer, also those that do not move */
     size_t steps_n;
-    struct view_entries tables[VIEW_TABLE_COUNT]; /* sorted by key; those not changed are skipped */
+    struct view_entries
+        tables[VIEW_TABLE_COUNT]; /* by view_packed_cmp; those not changed are skipped */
 };
 
 struct view_store_ops {

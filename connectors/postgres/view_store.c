@@ -4,7 +4,7 @@
 
 #include "connectors/postgres/view_sql.h"
 
-#define COPY_ROWS_MIN 64 /* fewer are sent as arrays: a COPY is planned each time */
+#define COPY_ROWS_MIN ((size_t)64) /* fewer are sent as arrays: a COPY is planned each time */
 
 #define MONTHS_MAX   128
 #define ROWS_OF_COPY 2000
@@ -27,6 +27,7 @@ struct pg_view_store {
     bool has_stage[VIEW_TABLE_COUNT];
     struct month months[MONTHS_MAX];
     size_t months_n;
+    union view_any_row few[COPY_ROWS_MIN];
 };
 
 static struct pg_view_store *self_of(struct view_store *store)
@@ -153,7 +154,7 @@ static enum th_code make_months(struct pg_view_store *self, const struct view_en
 {
     for (size_t i = 0; i < entries->n; i++) {
         struct th_id id;
-        memcpy(&id, entries->at[i]->row, sizeof id); /* the key, which begins both structs */
+        memcpy(&id, entries->at[i]->packed.p, sizeof id); /* the key begins with it */
         if (has_month(self, th_id_ms(id)))
             continue;
         TH_TRY(add_month(self, th_id_ms(id), err));
@@ -232,9 +233,11 @@ static enum th_code copy_slice(struct pg_view_store *self, const struct view_tab
 
     pg_copy_begin(&self->params);
     for (size_t i = 0; i < n; i++) {
+        union view_any_row row;
+        view_unpack(table, entries[i]->packed, &row);
         pg_copy_row(&self->params, (int)table->columns_n);
         for (size_t c = 0; c < table->columns_n; c++)
-            view_sql_item(&self->params, &table->columns[c], entries[i]->row);
+            view_sql_item(&self->params, &table->columns[c], &row);
     }
     TH_TRY(pg_copy_end(&self->params, &bytes, err));
     return pg_copy(self->pg, sql, bytes, err);
@@ -259,11 +262,38 @@ static enum th_code update_many(struct pg_view_store *self, enum view_table_id i
     return pg_execute(self->pg, &sql->update, NULL, NULL, err);
 }
 
+/* --- few rows: as arrays ------------------------------------------------------------------------
+ */
+
+/* n: at most COPY_ROWS_MIN. */
+static void add_few(struct pg_view_store *self, const struct view_table *table, size_t columns_n,
+                    struct view_entry *const *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        entries[i]->row = &self->few[i];
+        view_unpack(table, entries[i]->packed, entries[i]->row);
+    }
+    add_columns(&self->params, table, columns_n, entries, n);
+    for (size_t i = 0; i < n; i++)
+        entries[i]->row = NULL;
+}
+
 static enum th_code upsert_few(struct pg_view_store *self, enum view_table_id id,
                                struct view_entry *const *entries, size_t n, struct th_err *err)
 {
-    add_columns(&self->params, view_table(id), view_table(id)->columns_n, entries, n);
+    add_few(self, view_table(id), view_table(id)->columns_n, entries, n);
     return pg_execute(self->pg, &self->sql[id].upsert, &self->params, NULL, err);
+}
+
+static enum th_code remove_rows(struct pg_view_store *self, enum view_table_id id,
+                                struct view_entry *const *entries, size_t n, struct th_err *err)
+{
+    for (size_t at = 0; at < n; at += COPY_ROWS_MIN) {
+        add_few(self, view_table(id), view_table(id)->keys_n, entries + at,
+                n - at < COPY_ROWS_MIN ? n - at : COPY_ROWS_MIN);
+        TH_TRY(pg_execute(self->pg, &self->sql[id].remove, &self->params, NULL, err));
+    }
+    return TH_OK;
 }
 
 static enum th_code write_table(struct pg_view_store *self, enum view_table_id id,
@@ -286,11 +316,7 @@ static enum th_code write_table(struct pg_view_store *self, enum view_table_id i
         TH_TRY(upsert_few(self, id, picked, n, err));
     }
     n = pick(entries, FATE_DELETED, picked, 0);
-    if (n) {
-        add_columns(&self->params, table, table->keys_n, picked, n);
-        TH_TRY(pg_execute(self->pg, &self->sql[id].remove, &self->params, NULL, err));
-    }
-    return TH_OK;
+    return remove_rows(self, id, picked, n, err);
 }
 
 /* The stages of tables with many changes; outside of the transaction, so that they stay. */

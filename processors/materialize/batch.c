@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define SLOTS_MIN 256
+#define KEEP_PARTS 4 /* what is forgotten at once is the fourth part of what may be kept */
+#define AGES_MAX   64
 
 void view_batch_init(struct view_batch *batch, struct view_store *store)
 {
@@ -13,97 +14,198 @@ void view_batch_init(struct view_batch *batch, struct view_store *store)
 
 void view_batch_fini(struct view_batch *batch)
 {
-    for (size_t i = 0; i < VIEW_TABLE_COUNT; i++) {
-        free(batch->tables[i].at);
-        free(batch->tables[i].slots);
-    }
+    for (size_t i = 0; i < VIEW_TABLE_COUNT; i++)
+        view_batch_table_fini(&batch->tables[i]);
+    th_buf_fini(&batch->packed);
     th_arena_fini(&batch->arena);
 }
 
 void view_batch_reset(struct view_batch *batch)
 {
-    for (size_t i = 0; i < VIEW_TABLE_COUNT; i++) {
-        struct view_batch_table *table = &batch->tables[i];
-        if (table->n)
-            memset(table->slots, 0, table->slots_n * sizeof *table->slots);
-        table->n = 0;
-        table->loaded_n = 0;
-    }
+    for (size_t i = 0; i < VIEW_TABLE_COUNT; i++)
+        view_batch_table_clear(&batch->tables[i]);
     th_arena_reset(&batch->arena);
+    batch->bytes = batch->touched_bytes = 0;
     batch->is_touching = false;
 }
 
-/* --- finding ------------------------------------------------------------------------------- */
+/* --- rows of earlier batches -------------------------------------------------------------------
+ */
 
-/* The slot of the row, or the free one where it belongs. */
-static uint32_t *slot_of(const struct view_batch_table *table, const struct view_table *view,
-                         const void *key)
+/* Those of the others are few, and cheap to load. */
+static bool is_kept(enum view_table_id id)
 {
-    size_t mask = table->slots_n - 1;
-    size_t i = (size_t)view_row_hash(view, key) & mask;
-
-    while (table->slots[i] &&
-           !view_row_same_key(view, table->at[table->slots[i] - 1]->entry.row, key))
-        i = (i + 1) & mask;
-    return &table->slots[i];
+    return id == VIEW_TABLE_SENDS || id == VIEW_TABLE_ATTEMPTS;
 }
 
-/* Room for one more, half of the slots free. */
-static enum th_code make_room(struct view_batch_table *table, const struct view_table *view)
+static size_t age_of(const struct view_batch *batch, const struct view_batch_entry *entry)
 {
-    if (table->n == table->cap) {
-        size_t cap = table->cap ? 2 * table->cap : SLOTS_MIN;
-        struct view_batch_entry **at = reallocarray(table->at, cap, sizeof(void *));
-        if (!at)
-            return TH_NOMEM;
-        table->at = at;
-        table->cap = cap;
-    }
-    if (2 * (table->n + 1) <= table->slots_n)
-        return TH_OK;
+    uint32_t age = batch->number - entry->number;
 
-    size_t slots_n = table->slots_n ? 2 * table->slots_n : SLOTS_MIN;
-    uint32_t *slots = calloc(slots_n, sizeof *slots);
-    if (!slots)
-        return TH_NOMEM;
-    free(table->slots);
-    table->slots = slots;
-    table->slots_n = slots_n;
-    for (size_t i = 0; i < table->n; i++)
-        *slot_of(table, view, table->at[i]->entry.row) = (uint32_t)(i + 1);
+    return age < AGES_MAX ? age : AGES_MAX - 1;
+}
+
+static void weigh(const struct view_batch *batch, const struct view_batch_table *table,
+                  size_t sizes[AGES_MAX])
+{
+    for (size_t i = 0; i < table->buckets_n; i++)
+        for (const struct view_batch_entry *entry = table->buckets[i]; entry; entry = entry->next)
+            if (!entry->is_touched)
+                sizes[age_of(batch, entry)] += view_batch_entry_bytes(entry);
+}
+
+static void drop(struct view_batch *batch, struct view_batch_table *table,
+                 struct view_batch_entry *entry)
+{
+    batch->bytes -= view_batch_entry_bytes(entry);
+    view_batch_table_remove(table, entry);
+}
+
+static void drop_old(struct view_batch *batch, struct view_batch_table *table, size_t age)
+{
+    for (size_t i = 0; i < table->buckets_n; i++)
+        for (struct view_batch_entry *entry = table->buckets[i], *next; entry; entry = next) {
+            next = entry->next;
+            if (!entry->is_touched && age_of(batch, entry) >= age)
+                drop(batch, table, entry);
+        }
+}
+
+/* Forget the oldest, so that it need not be done again soon. */
+static void shrink(struct view_batch *batch)
+{
+    size_t sizes[AGES_MAX] = {0};
+    size_t keep = batch->keep_bytes - batch->keep_bytes / KEEP_PARTS;
+    size_t sum = batch->touched_bytes;
+    size_t age = 0;
+
+    if (batch->bytes <= batch->keep_bytes || batch->bytes == batch->touched_bytes)
+        return;
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        weigh(batch, &batch->tables[id], sizes);
+    while (age < AGES_MAX && sum + sizes[age] <= keep)
+        sum += sizes[age++];
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        drop_old(batch, &batch->tables[id], age);
+}
+
+static void settle(struct view_batch *batch, enum view_table_id id, struct view_batch_entry *entry)
+{
+    struct view_entry *row = &entry->entry;
+
+    if (!is_kept(id) || row->is_deleted || !(row->is_found || row->is_changed)) {
+        drop(batch, &batch->tables[id], entry);
+        return;
+    }
+    batch->bytes -= view_batch_entry_bytes(entry);
+    view_batch_entry_settle(entry);
+    batch->bytes += view_batch_entry_bytes(entry);
+    row->is_found = true;
+    row->is_changed = false;
+    entry->is_touched = entry->is_wanted = false;
+}
+
+void view_batch_written(struct view_batch *batch)
+{
+    if (batch->keep_bytes == 0) {
+        view_batch_reset(batch);
+        return;
+    }
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++) {
+        struct view_batch_table *table = &batch->tables[id];
+        for (size_t i = 0; i < table->touched.n; i++)
+            settle(batch, id, table->touched.at[i]);
+        table->touched.n = table->live.n = table->loaded_n = 0;
+    }
+    th_arena_reset(&batch->arena);
+    batch->touched_bytes = 0;
+    batch->number++;
+    shrink(batch);
+}
+
+/* --- finding -----------------------------------------------------------------------------------
+ */
+
+static enum th_code add(struct view_batch *batch, enum view_table_id id, const void *key,
+                        size_t key_size, struct view_batch_entry **out_entry)
+{
+    th_buf_clear(&batch->packed);
+    view_pack(view_table(id), key, &batch->packed);
+    TH_TRY(th_buf_status(&batch->packed));
+    struct th_str packed = th_buf_str(&batch->packed);
+    TH_TRY(view_batch_table_add(&batch->tables[id], (struct th_str){packed.p, key_size}, packed,
+                                out_entry));
+    batch->bytes += view_batch_entry_bytes(*out_entry);
     return TH_OK;
 }
 
-static enum th_code add(struct view_batch *batch, enum view_table_id id, const void *key,
-                        int log_part, struct view_batch_entry **out_entry)
+static enum th_code find_or_add(struct view_batch *batch, enum view_table_id id, const void *key,
+                                struct view_batch_entry **out_entry)
 {
-    const struct view_table *view = view_table(id);
-    struct view_batch_table *table = &batch->tables[id];
-    struct view_batch_entry *entry = th_arena_alloc(&batch->arena, sizeof *entry);
+    th_buf_clear(&batch->packed);
+    view_pack_key(view_table(id), key, &batch->packed);
+    TH_TRY(th_buf_status(&batch->packed));
+    *out_entry = view_batch_table_find(&batch->tables[id], th_buf_str(&batch->packed));
+    return *out_entry ? TH_OK : add(batch, id, key, batch->packed.n, out_entry);
+}
 
-    TH_TRY(make_room(table, view));
-    if (!entry || !(entry->entry.row = th_arena_alloc(&batch->arena, view->row_size)))
+/* Count it among the batch's, and unpack it. */
+static enum th_code take_up(struct view_batch *batch, enum view_table_id id,
+                            struct view_batch_entry *entry, int log_part)
+{
+    struct view_batch_table *table = &batch->tables[id];
+
+    if (!entry->is_touched) {
+        TH_TRY(view_batch_list_add(&table->touched, entry));
+        entry->is_touched = true;
+        entry->log_part = log_part;
+        entry->number = batch->number;
+        batch->touched_bytes += view_batch_entry_bytes(entry);
+    }
+    if (entry->entry.row)
+        return TH_OK;
+    void *row = th_arena_alloc(&batch->arena, view_table(id)->row_size);
+    if (!row)
         return TH_NOMEM;
-    TH_TRY(view_row_copy(view, key, &batch->arena, entry->entry.row));
-    entry->log_part = log_part;
-    *slot_of(table, view, key) = (uint32_t)(table->n + 1);
-    table->at[table->n++] = entry;
-    *out_entry = entry;
+    TH_TRY(view_batch_list_add(&table->live, entry));
+    view_unpack(view_table(id), entry->entry.packed, row);
+    entry->entry.row = row;
     return TH_OK;
 }
 
 /* --- loading ------------------------------------------------------------------------------- */
 
-static enum th_code remember(struct view_batch *batch, const struct view_table *view,
+/* Its bytes are now others: it has changed, or they are what is stored. */
+static enum th_code set_packed(struct view_batch *batch, struct view_batch_entry *entry,
+                               bool is_stored)
+{
+    size_t was = view_batch_entry_bytes(entry);
+
+    TH_TRY(view_batch_entry_set(entry, th_buf_str(&batch->packed)));
+    if (is_stored)
+        view_batch_entry_settle(entry);
+    batch->bytes += view_batch_entry_bytes(entry) - was;
+    batch->touched_bytes += view_batch_entry_bytes(entry) - was;
+    return TH_OK;
+}
+
+static enum th_code pack_row(struct view_batch *batch, enum view_table_id id,
+                             const struct view_batch_entry *entry)
+{
+    th_buf_clear(&batch->packed);
+    view_pack(view_table(id), entry->entry.row, &batch->packed);
+    return th_buf_status(&batch->packed);
+}
+
+/* What the store has said of it. */
+static enum th_code remember(struct view_batch *batch, enum view_table_id id,
                              struct view_batch_entry *entry)
 {
+    if (entry->entry.is_found) {
+        TH_TRY(pack_row(batch, id, entry));
+        TH_TRY(set_packed(batch, entry, true));
+    }
     entry->is_loaded = true;
-    if (!entry->entry.is_found)
-        return TH_OK;
-    entry->before = th_arena_alloc(&batch->arena, view->row_size);
-    if (!entry->before)
-        return TH_NOMEM;
-    memcpy(entry->before, entry->entry.row, view->row_size); /* texts are never changed in place */
     return TH_OK;
 }
 
@@ -112,23 +214,23 @@ static enum th_code load_table(struct view_batch *batch, enum view_table_id id)
     struct view_batch_table *table = &batch->tables[id];
     size_t first = table->loaded_n;
 
-    if (table->n == first)
+    if (table->live.n == first)
         return TH_OK;
     size_t wanted_n = 0;
     struct view_entry **wanted =
-        th_arena_array(&batch->arena, table->n - first, sizeof(struct view_entry *));
+        th_arena_array(&batch->arena, table->live.n - first, sizeof(struct view_entry *));
     if (!wanted)
         return TH_NOMEM;
-    for (size_t i = first; i < table->n; i++)
-        if (!table->at[i]->is_loaded)
-            wanted[wanted_n++] = &table->at[i]->entry;
+    for (size_t i = first; i < table->live.n; i++)
+        if (!table->live.at[i]->is_loaded)
+            wanted[wanted_n++] = &table->live.at[i]->entry;
     if (wanted_n)
         TH_TRY(batch->store->ops->load(batch->store, id, wanted, wanted_n, &batch->arena,
                                        &batch->err));
-    for (size_t i = first; i < table->n; i++)
-        if (!table->at[i]->is_loaded)
-            TH_TRY(remember(batch, view_table(id), table->at[i]));
-    table->loaded_n = table->n;
+    for (size_t i = first; i < table->live.n; i++)
+        if (!table->live.at[i]->is_loaded)
+            TH_TRY(remember(batch, id, table->live.at[i]));
+    table->loaded_n = table->live.n;
     return TH_OK;
 }
 
@@ -142,27 +244,63 @@ enum th_code view_batch_load(struct view_batch *batch)
 enum th_code view_batch_row(struct view_batch *batch, enum view_table_id id, const void *key,
                             int log_part, void **out_row)
 {
-    const struct view_table *view = view_table(id);
-    struct view_batch_table *table = &batch->tables[id];
     struct view_batch_entry *entry;
-    uint32_t found = table->slots_n ? *slot_of(table, view, key) : 0;
 
     *out_row = NULL;
-    if (found)
-        entry = table->at[found - 1];
-    else
-        TH_TRY(add(batch, id, key, log_part, &entry));
+    TH_TRY(find_or_add(batch, id, key, &entry));
+    TH_TRY(take_up(batch, id, entry, log_part));
     if (batch->is_touching)
         return TH_OK;
     entry->is_wanted = true;
     if (!entry->is_loaded) {
         struct view_entry *one = &entry->entry;
         TH_TRY(batch->store->ops->load(batch->store, id, &one, 1, &batch->arena, &batch->err));
-        TH_TRY(remember(batch, view, entry));
+        TH_TRY(remember(batch, id, entry));
     }
     *out_row = entry->entry.row;
     return TH_OK;
 }
+
+/* --- packing ------------------------------------------------------------------------------- */
+
+/* Rows of counts vanish when nothing is counted any more; else a rebuild would differ. */
+static bool is_empty(enum view_table_id id, const void *row)
+{
+    if (id == VIEW_TABLE_CAMPAIGN_COUNTERS)
+        return ((const struct campaign_counters_row *)row)->n == 0;
+    if (id == VIEW_TABLE_CAMPAIGN_COSTS)
+        return ((const struct campaign_costs_row *)row)->n == 0;
+    return false;
+}
+
+static enum th_code pack_table(struct view_batch *batch, enum view_table_id id)
+{
+    struct view_batch_table *table = &batch->tables[id];
+
+    for (size_t i = 0; i < table->live.n; i++) {
+        struct view_batch_entry *entry = table->live.at[i];
+        if (entry->is_wanted) {
+            TH_TRY(pack_row(batch, id, entry));
+            entry->is_empty = is_empty(id, entry->entry.row);
+            if (!th_str_eq(th_buf_str(&batch->packed), entry->entry.packed))
+                TH_TRY(set_packed(batch, entry, false));
+        }
+        entry->entry.row = NULL;
+    }
+    table->live.n = table->loaded_n = 0;
+    return TH_OK;
+}
+
+enum th_code view_batch_pack(struct view_batch *batch)
+{
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        TH_TRY(pack_table(batch, id));
+    th_arena_reset(&batch->arena);
+    shrink(batch);
+    return TH_OK;
+}
+
+/* --- texts --------------------------------------------------------------------------------- */
 
 /* The longest beginning of at most VIEW_TEXT_MAX bytes that ends between two characters. */
 static struct th_str cut(struct th_str text)
@@ -219,59 +357,49 @@ enum th_code view_batch_text(struct view_batch *batch, struct th_str *at, struct
 
 /* --- what changed -------------------------------------------------------------------------- */
 
-/* Rows of counts vanish when nothing is counted any more; else a rebuild would differ. */
-static bool is_empty(enum view_table_id id, const void *row)
+static void mark(struct view_batch_entry *entry)
 {
-    if (id == VIEW_TABLE_CAMPAIGN_COUNTERS)
-        return ((const struct campaign_counters_row *)row)->n == 0;
-    if (id == VIEW_TABLE_CAMPAIGN_COSTS)
-        return ((const struct campaign_costs_row *)row)->n == 0;
-    return false;
-}
+    struct view_entry *row = &entry->entry;
 
-static void mark(enum view_table_id id, struct view_batch_entry *entry)
-{
-    bool is_gone = is_empty(id, entry->entry.row);
-
+    row->is_deleted = row->is_changed = false;
     if (!entry->is_wanted)
         return;
     assert(entry->is_loaded);
-    entry->entry.is_deleted = is_gone && entry->before;
-    entry->entry.is_changed =
-        is_gone
-            ? entry->before != NULL
-            : !entry->before || !view_row_equal(view_table(id), entry->before, entry->entry.row);
+    row->is_deleted = entry->is_empty && row->is_found;
+    row->is_changed = entry->is_empty ? row->is_found
+                                      : !row->is_found || (entry->before.p &&
+                                                           !th_str_eq(entry->before, row->packed));
 }
 
-static int cmp_entries(const void *a, const void *b, void *view)
+static int cmp_entries(const void *a, const void *b)
 {
     const struct view_entry *const *x = a;
     const struct view_entry *const *y = b;
 
-    return view_row_cmp(view, (*x)->row, (*y)->row);
+    return view_packed_cmp((*x)->packed, (*y)->packed);
 }
 
 enum th_code view_batch_change(struct view_batch *batch, struct view_change *out)
 {
+    TH_TRY(view_batch_pack(batch));
     for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++) {
-        struct view_batch_table *table = &batch->tables[id];
+        const struct view_batch_list *touched = &batch->tables[id].touched;
         struct view_entries *entries = &out->tables[id];
 
         *entries = (struct view_entries){0};
-        if (table->n == 0)
+        if (touched->n == 0)
             continue;
-        entries->at = th_arena_array(&batch->arena, table->n, sizeof(struct view_entry *));
+        entries->at = th_arena_array(&batch->arena, touched->n, sizeof(struct view_entry *));
         if (!entries->at)
             return TH_NOMEM;
-        for (size_t i = 0; i < table->n; i++) {
-            mark(id, table->at[i]);
-            if (table->at[i]->entry.is_changed)
-                entries->at[entries->n++] = &table->at[i]->entry;
+        for (size_t i = 0; i < touched->n; i++) {
+            mark(touched->at[i]);
+            if (touched->at[i]->entry.is_changed)
+                entries->at[entries->n++] = &touched->at[i]->entry;
         }
         /* Two slots never write one row; sorted all the same, so that tools that do cannot end in
-         * a deadlock. qsort_r hands the table through. */
-        qsort_r(entries->at, entries->n, sizeof(struct view_entry *), cmp_entries,
-                (void *)(uintptr_t)view_table(id));
+         * a deadlock. */
+        qsort(entries->at, entries->n, sizeof(struct view_entry *), cmp_entries);
     }
     return TH_OK;
 }

@@ -121,43 +121,60 @@ static enum th_code count_attempt(struct view_batch *batch, const struct attempt
     return count_cost(batch, row, log_part, n);
 }
 
-/* The old row no longer counts, the new one does. */
+/* What is stored of a row that has changed no longer counts, what it became does. */
+static bool has_changed(const struct view_batch_entry *entry)
+{
+    return entry->is_wanted && (!entry->entry.is_found || entry->before.p);
+}
+
 static enum th_code recount_sends(struct view_batch *batch)
 {
-    struct view_batch_table *table = &batch->tables[VIEW_TABLE_SENDS];
+    const struct view_batch_list *touched = &batch->tables[VIEW_TABLE_SENDS].touched;
+    struct sends_row row;
 
-    for (size_t i = 0; i < table->n; i++) {
-        const struct view_batch_entry *entry = table->at[i];
-        if (entry->before)
-            TH_TRY(count_send(batch, entry->before, entry->log_part, -1));
-        TH_TRY(count_send(batch, entry->entry.row, entry->log_part, 1));
+    for (size_t i = 0; i < touched->n; i++) {
+        const struct view_batch_entry *entry = touched->at[i];
+        if (!has_changed(entry))
+            continue;
+        if (entry->before.p) {
+            view_unpack(view_table(VIEW_TABLE_SENDS), entry->before, &row);
+            TH_TRY(count_send(batch, &row, entry->log_part, -1));
+        }
+        view_unpack(view_table(VIEW_TABLE_SENDS), entry->entry.packed, &row);
+        TH_TRY(count_send(batch, &row, entry->log_part, 1));
     }
     return TH_OK;
 }
 
 static enum th_code recount_attempts(struct view_batch *batch)
 {
-    struct view_batch_table *table = &batch->tables[VIEW_TABLE_ATTEMPTS];
+    const struct view_batch_list *touched = &batch->tables[VIEW_TABLE_ATTEMPTS].touched;
+    struct attempts_row row;
 
-    for (size_t i = 0; i < table->n; i++) {
-        const struct view_batch_entry *entry = table->at[i];
-        if (entry->before)
-            TH_TRY(count_attempt(batch, entry->before, entry->log_part, -1));
-        TH_TRY(count_attempt(batch, entry->entry.row, entry->log_part, 1));
+    for (size_t i = 0; i < touched->n; i++) {
+        const struct view_batch_entry *entry = touched->at[i];
+        if (!has_changed(entry))
+            continue;
+        if (entry->before.p) {
+            view_unpack(view_table(VIEW_TABLE_ATTEMPTS), entry->before, &row);
+            TH_TRY(count_attempt(batch, &row, entry->log_part, -1));
+        }
+        view_unpack(view_table(VIEW_TABLE_ATTEMPTS), entry->entry.packed, &row);
+        TH_TRY(count_attempt(batch, &row, entry->log_part, 1));
     }
     return TH_OK;
 }
 
 enum th_code fold_conclude(struct view_batch *batch)
 {
-    struct view_batch_table *sends = &batch->tables[VIEW_TABLE_SENDS];
-    struct view_batch_table *attempts = &batch->tables[VIEW_TABLE_ATTEMPTS];
+    const struct view_batch_list *sends = &batch->tables[VIEW_TABLE_SENDS].live;
+    const struct view_batch_list *attempts = &batch->tables[VIEW_TABLE_ATTEMPTS].live;
 
     for (size_t i = 0; i < sends->n; i++)
         TH_TRY(conclude_send(batch, sends->at[i]->entry.row));
     for (size_t i = 0; i < attempts->n; i++)
         TH_TRY(conclude_attempt(batch, attempts->at[i]->entry.row));
-    return TH_OK;
+    return view_batch_pack(batch);
 }
 
 enum th_code fold_settle(struct view_batch *batch)

@@ -43,7 +43,11 @@ TH_MUST_USE
 enum th_code fold_undecodable(struct view_batch *batch, struct log_place place, enum th_code code,
                               struct th_str detail);
 
-/* After the last event: conclude outcomes and move the counters along. */
+/* After some events: conclude outcomes, and pack the rows. */
+TH_MUST_USE
+enum th_code fold_conclude(struct view_batch *batch);
+
+/* After the last event: the same, and move the counters along. */
 TH_MUST_USE
 enum th_code fold_settle(struct view_batch *batch);
 

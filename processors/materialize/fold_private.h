@@ -23,9 +23,6 @@ enum th_code fold_other(const struct folding *f);
 enum th_code conclude_send(struct view_batch *batch, struct sends_row *row);
 enum th_code conclude_attempt(struct view_batch *batch, struct attempts_row *row);
 
-/* All sends and attempts of the batch. */
-enum th_code fold_conclude(struct view_batch *batch);
-
 /* The send that an event of send.* is about; false: none. */
 bool fold_send_of(const struct event *event, struct th_id *out_send);
 

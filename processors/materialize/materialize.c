@@ -72,10 +72,13 @@ enum th_code materialize_new(const struct materialize_config *config, struct mat
         m->config.retry_wait_us = TH_US_PER_SEC;
     if (!m->config.read_bytes)
         m->config.read_bytes = MATERIALIZE_READ_BYTES;
-    if (!m->config.reads)
-        m->config.reads = MATERIALIZE_READS;
+    if (!m->config.batch_bytes)
+        m->config.batch_bytes = MATERIALIZE_BATCH_BYTES;
+    if (!m->config.keep_bytes)
+        m->config.keep_bytes = MATERIALIZE_KEEP_BYTES;
     m->delay_us = m->config.idle_us;
     view_batch_init(&m->batch, NULL);
+    m->batch.keep_bytes = m->config.keep_bytes;
     th_arena_init(&m->records, RECORDS_MAX);
     m->steps_n = list_steps(m, NULL);
     m->steps = calloc(m->steps_n + 1, sizeof *m->steps);
@@ -99,6 +102,7 @@ static void drop(struct materialize *m)
     m->reader = NULL;
     m->listener = NULL;
     m->store = NULL;
+    view_batch_reset(&m->batch); /* somebody else may go on with its rows */
     atomic_store(&m->status.is_open, false);
 }
 
@@ -208,7 +212,8 @@ static void take_steps(struct materialize *m, const struct decoded *all, size_t 
 
 static void begin_batch(struct materialize *m)
 {
-    view_batch_reset(&m->batch);
+    if (m->batch.touched_bytes) /* of a batch that was not written */
+        view_batch_reset(&m->batch);
     m->batch.err = (struct th_err){0};
     for (size_t i = 0; i < m->steps_n; i++)
         m->steps[i].to = m->steps[i].from;
@@ -222,6 +227,7 @@ static enum th_code fold_twice(struct materialize *m, const struct decoded *all,
     TH_TRY(view_batch_load(&m->batch));
     m->batch.is_touching = false;
     TH_TRY(fold_all(m, all, n));
+    TH_TRY(fold_conclude(&m->batch));
     take_steps(m, all, n);
     return TH_OK;
 }
@@ -252,6 +258,7 @@ static enum th_code write_batch(struct materialize *m, struct th_err *err)
     if (TH_FAULT(views_written))
         return th_fail(err, TH_UNAVAILABLE, "not known to be written, for a test");
     moved(m, &change);
+    view_batch_written(&m->batch);
     return TH_OK;
 }
 
@@ -414,7 +421,7 @@ static enum th_code fold_reads(struct materialize *m, struct batch_outcome *out,
 
     begin_batch(m);
     *out = (struct batch_outcome){.is_full = true};
-    for (int reads = 0; out->is_full && reads < m->config.reads; reads++) {
+    while (out->is_full && m->batch.touched_bytes < m->config.batch_bytes) {
         struct gathered gathered;
         TH_TRY(gather(m, &gathered, err));
         out->events_n += gathered.events_n;

@@ -18,8 +18,9 @@
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
 
-#define MATERIALIZE_READ_BYTES ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
-#define MATERIALIZE_READS      6
+#define MATERIALIZE_READ_BYTES  ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
+#define MATERIALIZE_BATCH_BYTES ((size_t)8 * 1024 * 1024) /* of rows, which are about 250 each */
+#define MATERIALIZE_KEEP_BYTES  ((size_t)8 * 1024 * 1024)
 
 struct materialize;
 
@@ -39,7 +40,8 @@ struct materialize_config {
     int64_t poll_us;       /* 250,000: how often the log is looked at without a hint */
     int64_t retry_wait_us; /* 1,000,000: after a failure */
     size_t read_bytes;     /* MATERIALIZE_READ_BYTES: decoded and folded together */
-    int reads;             /* MATERIALIZE_READS: at most so many are written together */
+    size_t batch_bytes;    /* MATERIALIZE_BATCH_BYTES: rows written together, and one read more */
+    size_t keep_bytes;     /* MATERIALIZE_KEEP_BYTES: rows in memory, those of the batch included */
 
     /* Fold up to these places and no further; a partition that is not listed, not at all. */
     bool is_bounded;

@@ -89,27 +89,31 @@ static enum th_code load(struct view_store *store, enum view_table_id id,
     return TH_OK;
 }
 
-static enum th_code keep(const struct view_table *view, const void *row, struct kept **out)
+static enum th_code keep(const struct view_table *view, struct th_str packed, struct kept **out)
 {
     struct kept *kept = calloc(1, sizeof *kept);
+    struct th_str copy;
 
     if (!kept)
         return TH_NOMEM;
     th_arena_init(&kept->texts, TEXTS_MAX);
     kept->row = calloc(1, view->row_size);
-    if (!kept->row || view_row_copy(view, row, &kept->texts, kept->row) != TH_OK) {
+    if (!kept->row || th_arena_copy(&kept->texts, packed, &copy) != TH_OK) {
         kept_free(kept);
         return TH_NOMEM;
     }
+    view_unpack(view, copy, kept->row);
     *out = kept;
     return TH_OK;
 }
 
-static void take_out(struct kept_table *table, const struct view_table *view, const void *key)
+static void take_out(struct kept_table *table, const struct view_table *view, struct th_str packed)
 {
-    size_t i = lower_bound(table, view, key);
+    union view_any_row row;
 
-    if (i == table->n || !view_row_same_key(view, table->at[i]->row, key))
+    view_unpack(view, packed, &row);
+    size_t i = lower_bound(table, view, &row);
+    if (i == table->n || !view_row_same_key(view, table->at[i]->row, &row))
         return;
     kept_free(table->at[i]);
     memmove(&table->at[i], &table->at[i + 1], (table->n - i - 1) * sizeof(void *));
@@ -180,7 +184,7 @@ static enum th_code draft_rows(struct memory_store *self, const struct view_chan
         for (size_t i = 0; i < change->tables[id].n; i++, draft->n++) {
             const struct view_entry *entry = change->tables[id].at[i];
             if (!entry->is_deleted)
-                TH_TRY(keep(view_table(id), entry->row, &draft->at[draft->n]));
+                TH_TRY(keep(view_table(id), entry->packed, &draft->at[draft->n]));
         }
     }
     return TH_OK;
@@ -201,7 +205,7 @@ static enum th_code apply(struct memory_store *self, const struct view_change *c
             if (draft.at[next])
                 put(&self->tables[id], view_table(id), draft.at[next]);
             else
-                take_out(&self->tables[id], view_table(id), change->tables[id].at[i]->row);
+                take_out(&self->tables[id], view_table(id), change->tables[id].at[i]->packed);
         }
     free(draft.at);
     for (size_t i = 0; i < change->steps_n; i++)

@@ -351,7 +351,9 @@ static enum th_code commit(struct view_store *store, const struct view_change *c
         struct packed_table *table = table_of(self_of(store), id);
 
         for (size_t i = 0; table && i < change->tables[id].n; i++) {
-            enum th_code code = put(self_of(store), table, change->tables[id].at[i]->row);
+            union view_any_row row;
+            view_unpack(view_table(id), change->tables[id].at[i]->packed, &row);
+            enum th_code code = put(self_of(store), table, &row);
             if (code != TH_OK)
                 return th_fail(err, code, "%zu rows of %s in memory", table->n,
                                view_table(id)->name);

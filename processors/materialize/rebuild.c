@@ -6,7 +6,7 @@
 #include "processors/materialize/materialize.h"
 
 #define PUBLISH_TRIES 100
-#define READS         48 /* large batches: most sends are written once */
+#define BATCH_BYTES   ((size_t)16 * 1024 * 1024) /* large: most sends are written once */
 
 /* Which generation a slot of its own writes. */
 struct target {
@@ -45,7 +45,8 @@ static enum th_code open_folders(struct th_log *log, struct target *target,
                                             .context = target,
                                             .slot = i,
                                             .slots = VIEW_REBUILD_THREADS,
-                                            .reads = READS,
+                                            .batch_bytes = BATCH_BYTES,
+                                            .keep_bytes = BATCH_BYTES,
                                             .is_bounded = until != NULL,
                                             .until = until,
                                             .until_n = until_n};

@@ -78,7 +78,7 @@ static enum th_code drain(struct view_store *store, const struct view_step *unti
                                         .open_store = lend,
                                         .context = store,
                                         .read_bytes = READ_BYTES,
-                                        .reads = 1,
+                                        .batch_bytes = 1,
                                         .is_bounded = until != NULL,
                                         .until = until,
                                         .until_n = until_n};

@@ -47,7 +47,8 @@ static struct materialize *open_slot(struct th_log *log, int slot, int slots, si
                                         .context = logs.conninfo,
                                         .slot = slot,
                                         .slots = slots,
-                                        .read_bytes = read_bytes};
+                                        .read_bytes = read_bytes,
+                                        .batch_bytes = 4 * read_bytes};
     struct materialize *m;
     struct th_err err = {0};
 
@@ -104,7 +105,8 @@ static void start_slot(struct running *running, struct th_log *log, int slot, si
                                         .idle_us = 1000,
                                         .load_us = 2000,
                                         .retry_wait_us = 5000,
-                                        .read_bytes = read_bytes};
+                                        .read_bytes = read_bytes,
+                                        .batch_bytes = 4 * read_bytes};
     struct th_err err = {0};
 
     assert_int_equal(materialize_new(&config, &running->m, &err), TH_OK);

@@ -1,7 +1,7 @@
 /* failing_malloc.h - allocations that fail on order, and are counted.
  *
  * For a test that is linked with th_failing_malloc(TARGET): what the libraries under test allocate
- * through malloc, calloc and reallocarray comes here first. One thread.
+ * through malloc, calloc, realloc and reallocarray comes here first. One thread.
  */
 #ifndef TELEHUB_TESTS_UNIT_FAILING_MALLOC_H
 #define TELEHUB_TESTS_UNIT_FAILING_MALLOC_H
@@ -10,10 +10,12 @@
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
 void *__real_reallocarray(void *p, size_t n, size_t size);
 void __real_free(void *p);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
 void __wrap_free(void *p);
 
@@ -47,6 +49,13 @@ void *__wrap_malloc(size_t size)
 void *__wrap_calloc(size_t n, size_t size)
 {
     return malloc_fails() ? NULL : counted(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    if (malloc_fails())
+        return NULL;
+    return p ? __real_realloc(p, size) : counted(__real_realloc(p, size));
 }
 
 void *__wrap_reallocarray(void *p, size_t n, size_t size)

@@ -968,6 +968,46 @@ static void test_shell_folds_everything_once(void **unused)
     world_close(&first);
 }
 
+static void drain(struct materialize *m)
+{
+    struct th_err err = {0};
+
+    assert_int_equal(materialize_drain(m, &err), TH_OK);
+}
+
+/* Rows that a slot keeps in memory are worth nothing once another one has gone on with them. */
+static void test_who_was_overtaken_begins_anew(void **unused)
+{
+    (void)unused;
+    struct world world;
+    struct world other;
+    struct materialize *first;
+    struct materialize *second;
+    struct th_err err = {0};
+
+    world_open(&world);
+    struct materialize_config config = {
+        .log = world.log, .clock = &world.clock.clock, .open_store = lend, .context = &world};
+    assert_int_equal(materialize_new(&config, &first, &err), TH_OK);
+    assert_int_equal(materialize_new(&config, &second, &err), TH_OK);
+    drain(first);
+    append_story(&world);
+    drain(second);
+    append_story(&world);
+    assert_int_equal(materialize_drain(first, &err), TH_FENCED);
+    drain(first);
+    materialize_free(first);
+    materialize_free(second);
+
+    world_open(&other);
+    append_story(&other);
+    append_story(&other);
+    drain_slots(&other, 1);
+    assert_same(other.store, world.store);
+    world_close(&other);
+    world_close(&world);
+}
+
 /* While there is a backlog nobody waits for company; when it is gone, batches wait for it. */
 static void test_a_backlog_is_folded_at_once(void **unused)
 {
@@ -986,7 +1026,7 @@ static void test_a_backlog_is_folded_at_once(void **unused)
                                         .open_store = lend,
                                         .context = &world,
                                         .read_bytes = (size_t)8 * 1024,
-                                        .reads = 6};
+                                        .batch_bytes = (size_t)8 * 1024};
     assert_int_equal(materialize_new(&config, &m, &err), TH_OK);
     do {
         assert_int_equal(materialize_step(m, &next_us, &err), TH_OK);
@@ -1021,6 +1061,7 @@ int main(void)
         cmocka_unit_test(test_texts_fit_the_tables),
         cmocka_unit_test(test_every_failed_allocation),
         cmocka_unit_test(test_shell_folds_everything_once),
+        cmocka_unit_test(test_who_was_overtaken_begins_anew),
         cmocka_unit_test(test_a_backlog_is_folded_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

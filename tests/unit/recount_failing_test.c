@@ -126,7 +126,9 @@ static void test_each_allocation_fails(void **unused)
 static void put(struct packed_store *store, struct sends_row *row)
 {
     struct view_store *view = packed_store_view(store);
-    struct view_entry entry = {.is_changed = true, .row = row};
+    TH_AUTO(th_buf) struct th_buf packed = {0};
+    view_pack(view_table(VIEW_TABLE_SENDS), row, &packed);
+    struct view_entry entry = {.is_changed = true, .packed = th_buf_str(&packed)};
     struct view_entry *entries[] = {&entry};
     struct view_change change = {.tables[VIEW_TABLE_SENDS] = {entries, 1}};
     struct th_err err = {0};
