@@ -45,6 +45,12 @@ struct input {
     struct log_place place; /* of the event */
     const struct reference_change *change;
     const struct answer *answer;
+
+    /* By topic: so many records of the slot's inputs are on the log behind those that were
+     * presented, as far as the shell knows. It looks once a second and counts down as it reads, so
+     * there may be more of them, and that there are none is told at once. NULL: nothing is known.
+     */
+    const int64_t *unread;
 };
 
 #define CORE_FIGURES_MAX 64

@@ -144,6 +144,8 @@ static void measure_lag(struct slot *slot)
         lag[slot->inputs[i].topic] += end - slot->at.read_to[i];
     }
     memcpy(slot->status.lag_records, lag, sizeof lag);
+    for (size_t t = 0; t < TOPIC_COUNT; t++)
+        slot->unread[t] = lag[t] > 0 ? lag[t] : 0;
 }
 
 static void measure_core(struct slot *slot)
@@ -218,6 +220,7 @@ void slot_drop(struct slot *slot, bool release)
     slot->is_poisoned = false;
     slot->inbox = (struct log_records){0};
     slot->inbox_next = 0;
+    memset(slot->unread, 0, sizeof slot->unread);
     slot->answers.reserved = 0;
     /* What became of calls is true whoever owns the slot: the next session is told. Nothing is
      * said of calls that a commit in flight announced: if it comes to nothing, another session may

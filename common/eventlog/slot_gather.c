@@ -1,6 +1,7 @@
 #include "common/eventlog/slot_private.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define READ_BYTES_MAX  ((size_t)256 * 1024) /* at once; what is read is held in memory */
 #define TIME_INPUTS_MAX 64                   /* of one pass */
@@ -63,6 +64,7 @@ enum th_code slot_decide(struct slot *slot, struct input *input,
 
     input->now_us = slot->now_us;
     input->txn_seq = slot_txn_seq(slot);
+    input->unread = slot->unread;
     enum th_code code = decide(slot->core, input, &out);
     if (code != TH_OK)
         return refused(slot, &out, code, err);
@@ -261,6 +263,8 @@ static enum th_code fill_inbox(struct slot *slot, struct th_err *err)
                             : th_log_reader_read(slot->reader, READ_BYTES_MAX, &slot->inbox_arena,
                                                  &slot->inbox, &why);
     slot->is_caught_up = slot->inbox.n == 0;
+    if (slot->is_caught_up)
+        memset(slot->unread, 0, sizeof slot->unread);
     if (code == TH_OK && slot->inbox.n > 0) {
         slot->read_wait_us = slot->config.poll_us;
         return TH_OK;
@@ -354,6 +358,7 @@ static enum th_code present_records(struct slot *slot, struct th_err *err)
         slot->gathering->inputs_bytes += record->key.n + record->value.n;
         slot->at.read_to[input_of(slot, record->place)] = record->place.offset + 1;
         slot->inbox_next++;
+        slot->unread[record->place.topic] -= slot->unread[record->place.topic] > 0;
     }
     return TH_OK;
 }

@@ -171,7 +171,8 @@ struct slot {
     void *core;
     struct core_env env;
     int64_t reference_ends[TOPIC_COUNT];
-    bool is_caught_up; /* the last read found nothing */
+    bool is_caught_up;           /* the last read found nothing */
+    int64_t unread[TOPIC_COUNT]; /* as input.unread: what was measured, less what was read since */
 
     struct slot_input *inputs;
     size_t inputs_n;

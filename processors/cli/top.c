@@ -198,9 +198,12 @@ static void draw_sums(const struct top *top, struct th_buf *out)
                   put_number(asks, gauge(top, "telehub_campaign_asks")),
                   put_number(queued, gauge(top, "telehub_retry_queued")),
                   put_number(waiting, gauge(top, "telehub_dispatch_waiting")));
-    th_buf_printf(out, "in flight  %s, of a window of %s\n",
+    th_buf_printf(out, "in flight  %s, of a window of %s%s\n",
                   put_number(flight, gauge(top, "telehub_dispatch_in_flight")),
-                  put_number(window, gauge(top, "telehub_dispatch_window")));
+                  put_number(window, gauge(top, "telehub_dispatch_window")),
+                  gauge(top, "telehub_dispatch_held") > 0
+                      ? "; starts wait: too many callbacks are unread"
+                      : "");
     th_buf_printf(out, "in doubt   %s recipients;  dead letters %s%s\n",
                   put_number(doubt, gauge(top, "telehub_in_doubt")),
                   put_number(dead, gauge(top, "telehub_dead_letters_unsettled")),
@@ -262,6 +265,7 @@ void top_json(const struct top *top, struct th_buf *out)
         {"waiting", "telehub_dispatch_waiting"},
         {"in_flight", "telehub_dispatch_in_flight"},
         {"window", "telehub_dispatch_window"},
+        {"held", "telehub_dispatch_held"},
         {"in_doubt", "telehub_in_doubt"},
         {"dead_letters", "telehub_dead_letters_unsettled"},
         {"views_behind", "telehub_view_lag_records"},

@@ -11,6 +11,7 @@ struct dispatch_config dispatch_config_default(void)
         .call_timeout_ms = HTTP_TIMEOUT_MS,
         .window_min = 16,
         .window_max = 512,
+        .unread_max = 4000,
         .callback_window_sms_us = INT64_C(86400000000),
         .callback_window_call_us = INT64_C(900000000),
         .search_wait_us = INT64_C(60000000),
@@ -163,10 +164,22 @@ static enum th_code take_answer(struct turn *turn, const struct answer *answer)
     return TH_OK;
 }
 
+/* Between the two bounds what held before goes on. */
+static void note_unread(struct dispatch *d, const struct input *in)
+{
+    int64_t unread = in->unread ? in->unread[TOPIC_PROVIDER_CALLBACKS] : 0;
+
+    if (unread > d->config.unread_max)
+        d->is_held = true;
+    else if (unread <= d->config.unread_max / 4)
+        d->is_held = false;
+}
+
 static enum th_code dispatch_decide(void *core, const struct input *in, struct core_output *out)
 {
     struct turn turn = {core, in, out};
 
+    note_unread(turn.d, in);
     switch (in->type) {
     case INPUT_EVENT:
         return take_event(&turn, in->event);
@@ -393,6 +406,13 @@ static const struct th_metric_def in_flight_def = {
     .labels = {"slot", "lane"},
 };
 
+static const struct th_metric_def held_def = {
+    .name = "telehub_dispatch_held",
+    .help = "1 while nothing is started because too many callbacks are unread",
+    .kind = TH_METRIC_GAUGE,
+    .labels = {"slot", "lane"},
+};
+
 static size_t dispatch_figures(const void *core, struct core_figure *out)
 {
     const struct dispatch *d = core;
@@ -401,6 +421,7 @@ static size_t dispatch_figures(const void *core, struct core_figure *out)
     out[n++] = (struct core_figure){&open_def, 0, (int64_t)table_count(d->attempts)};
     out[n++] = (struct core_figure){&waiting_def, 0, (int64_t)plans_waiting(d->plans)};
     out[n++] = (struct core_figure){&window_def, 0, dispatch_window(d)};
+    out[n++] = (struct core_figure){&held_def, 0, d->is_held};
     for (size_t i = 0; i < d->lanes_n && n < CORE_FIGURES_MAX; i++)
         if (d->lanes[i])
             out[n++] =
@@ -425,6 +446,11 @@ size_t dispatch_in_flight(const void *core)
 size_t dispatch_waiting(const void *core)
 {
     return plans_waiting(((const struct dispatch *)core)->plans);
+}
+
+bool dispatch_is_held(const void *core)
+{
+    return ((const struct dispatch *)core)->is_held;
 }
 
 const struct core_ops dispatch_core = {

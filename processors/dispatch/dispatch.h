@@ -9,6 +9,10 @@
  * AttemptStarted that is durable before the provider is called, by the session that committed it,
  * once. Whoever finds an attempt started by another session never calls: it finds out, or lists
  * the attempt as in doubt.
+ *
+ * Nothing is started while more callbacks than unread_max are on the log and unread: an attempt is
+ * kept until its final report was read, so whoever starts faster than it reads only grows. What is
+ * open goes on (answers, look-ups, repeats), and what must not start is handed back all the same.
  */
 #ifndef TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
 #define TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
@@ -32,6 +36,8 @@ struct dispatch_config {
     int32_t call_timeout_ms;
     int32_t window_min; /* attempts started and without result, of one slot */
     int32_t window_max;
+    int32_t unread_max; /* more callbacks of a slot than that unread: no start, until three quarters
+                           of these are read */
     int64_t callback_window_sms_us; /* then an unknown outcome is in doubt */
     int64_t callback_window_call_us;
     int64_t search_wait_us; /* an outcome is unknown: after this time, and after 1.5 and 3 times as
@@ -71,5 +77,8 @@ bool dispatch_look(const void *core, struct attempt_ref attempt, enum attempt_st
 size_t dispatch_in_flight(const void *core);
 
 size_t dispatch_waiting(const void *core);
+
+/* Do starts wait until callbacks are read? */
+bool dispatch_is_held(const void *core);
 
 #endif

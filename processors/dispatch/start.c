@@ -1,7 +1,8 @@
 #include "common/sms.h"
 #include "processors/dispatch/turn.h"
 
-#define START_PER_TURN 200 /* plans that one input may start or hand back */
+#define START_PER_TURN 200   /* plans that one input may start or hand back */
+#define HELD_WAIT_US   20000 /* while starts are held: look again then */
 
 /* --- may it go
  * ------------------------------------------------------------------------------------ */
@@ -204,12 +205,15 @@ static bool has_place(struct dispatch *d, const struct lane *lane)
            lane->in_flight < share(d, lane, window_n);
 }
 
-/* When the lane can take one more; now: at once; INT64_MAX: when something comes back. */
+/* When the lane can take one more; now: at once; INT64_MAX: when something comes back. While starts
+ * are held it is by the clock, so that nobody need say that they are no longer. */
 static int64_t opening_us(struct turn *turn, const struct lane *lane, const struct ref_lane *known)
 {
     struct dispatch *d = turn->d;
     int64_t token_us = lane_token_us(lane, known->account.rate_per_s);
 
+    if (d->is_held)
+        return turn->in->now_us + HELD_WAIT_US;
     if (!has_place(d, lane)) {
         d->is_window_full = true;
         window_note_full(&d->window);

@@ -423,6 +423,25 @@ static int callback_row(const struct callback_received *ev, struct attempt_ref *
     return provider_status_is_final((enum provider_status)status) ? D_FINAL : D_ON_ITS_WAY;
 }
 
+static int64_t pretended[TOPIC_COUNT];
+
+void coverage_pretend_unread(int64_t callbacks)
+{
+    pretended[TOPIC_PROVIDER_CALLBACKS] = callbacks;
+}
+
+static enum th_code pretend(void *core, const struct input *in, struct core_output *out)
+{
+    struct input told = *in;
+
+    if (pretended[TOPIC_PROVIDER_CALLBACKS])
+        told.unread = pretended;
+    enum th_code code = dispatch_core.decide(core, &told, out);
+    if (dispatch_is_held(core) && dispatch_waiting(core) > 0)
+        count(OF_TROUBLE, TROUBLE_HELD, 0);
+    return code;
+}
+
 static enum th_code watch_dispatch(void *core, const struct input *in, struct core_output *out)
 {
     struct attempt_ref ref;
@@ -435,7 +454,7 @@ static enum th_code watch_dispatch(void *core, const struct input *in, struct co
         row = callback_row(&in->event->as.callback_received, &ref);
     if (row >= 0)
         count(OF_DISPATCH, row, dispatch_look(core, ref, &stand) ? (int)stand : D_GONE);
-    return dispatch_core.decide(core, in, out);
+    return pretend(core, in, out);
 }
 
 const struct core_ops *coverage_watch(const struct core_ops *core)

@@ -25,6 +25,10 @@ void coverage_into(struct coverage *coverage);
 /* The same core, watched. Others than campaign, retry and dispatch are given back as they are. */
 const struct core_ops *coverage_watch(const struct core_ops *core);
 
+/* From now on dispatch is told that so many callbacks are unread; 0: what the shell knows. Here it
+ * reads so fast that it would never be behind. */
+void coverage_pretend_unread(int64_t callbacks);
+
 /* What goes wrong, and what people do. */
 #define TROUBLES(X)                                                                                \
     X(KILLED, "a process is killed")                                                               \
@@ -54,6 +58,7 @@ const struct core_ops *coverage_watch(const struct core_ops *core);
     X(CALLBACK_LOST, "a callback is lost")                                                         \
     X(CALLBACK_TWICE, "a callback comes twice")                                                    \
     X(CALLBACK_LATE, "a callback comes late")                                                      \
+    X(HELD, "a plan waits until callbacks are read")                                               \
     X(JOURNAL_FAILS, "the send journal cannot be written")                                         \
     X(UNAVAILABLE, "an audience cannot be read just now")                                          \
     X(PAUSED, "a pause is commanded")                                                              \

@@ -49,6 +49,7 @@ struct sim_odds {
     int callback_lost, callback_twice, callback_late;
     /* of an immediate question */
     int unavailable;
+    int behind; /* of a fault tick: dispatch is told that it has many callbacks to read */
     int journal_fails;
     int executed_twice; /* of a request: what no provider may do; to see that it is noticed */
     int invalid_number; /* of a recipient */

@@ -432,6 +432,23 @@ static void come_up(struct world *world, int64_t arg)
     memory_log_set_down(world->log, 0);
 }
 
+static void catch_up(struct world *world, int64_t arg)
+{
+    (void)arg;
+    world_say(world, "dispatch has read the callbacks");
+    coverage_pretend_unread(0);
+}
+
+/* Between the two bounds, too: what held before must go on to hold. */
+static void fall_behind(struct world *world)
+{
+    int64_t unread = rng_permille(&world->rng, 700) ? 5000 : 2000;
+
+    coverage_pretend_unread(unread);
+    world_say(world, "dispatch is told that %lld callbacks are unread", (long long)unread);
+    world_after(world, rng_between(&world->rng, 10, 3000) * TH_US_PER_MS, catch_up, 0);
+}
+
 static void go_down(struct world *world)
 {
     world->down |= 1U << rng_below(&world->rng, 4);
@@ -493,6 +510,8 @@ static void trouble(struct world *world, int64_t arg)
         jump(world);
     } else if (rng_permille(&world->rng, odds->reboot)) {
         reboot(world);
+    } else if (odds->behind && rng_permille(&world->rng, odds->behind)) {
+        fall_behind(world);
     }
     world_after(world, rng_below(&world->rng, 2 * world->options.fault_every_us), trouble, 0);
 }
@@ -516,6 +535,7 @@ void trouble_end(struct world *world)
 {
     unsigned seats = 0;
 
+    coverage_pretend_unread(0);
     world->down = 0;
     memory_log_set_down(world->log, 0);
     for (int seat = 0; seat < SIM_SEATS; seat++)

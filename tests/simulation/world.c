@@ -535,6 +535,7 @@ struct world *world_new(const struct sim_options *options, bool is_tracing)
     for (int i = 0; i < options->campaigns_n; i++)
         world->campaigns[i] = (struct campaign_plan){world_id(world), world_id(world)};
     checks_new(world);
+    coverage_pretend_unread(0);
     trouble_configure(world);
     if (!options->has_no_views)
         analyst_new(world);

@@ -30,6 +30,7 @@ static void present(struct desk *desk, struct input *in)
                               in,        &desk->ids, false};
 
     in->now_us = desk->now_us;
+    in->unread = desk->unread;
     assert_int_equal(desk->ops->decide(desk->core, in, &out), TH_OK);
 }
 

@@ -21,6 +21,7 @@ struct desk {
     uint64_t changes_at;
     int64_t now_us;
     int64_t offset;
+    int64_t unread[TOPIC_COUNT]; /* as the core is told */
 
     /* Answers what the core asks at once; NULL: it asks nothing. */
     void (*answer)(const struct effect *asked, struct th_arena *arena, struct answer *out);

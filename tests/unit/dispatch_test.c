@@ -419,12 +419,95 @@ static void test_which_report_is_news(void **unused)
     }
 }
 
+/* Each step tells how many callbacks are unread, and brings one more plan. */
+static void test_nothing_starts_while_many_callbacks_are_unread(void **state)
+{
+    static const struct {
+        const char *says;
+        int64_t unread;
+        bool is_held;
+    } steps[] = {
+        {"nothing is unread", 0, false},    {"no more than may be", 4000, false},
+        {"one more", 4001, true},           {"less, and still many", 1001, true},
+        {"a quarter is left", 1000, false}, {"more again, and not too many", 4000, false},
+        {"a flood", 31000, true},           {"all are read", 0, false},
+    };
+    struct desk *desk = *state;
+    size_t held_n = 0;
+
+    for (size_t i = 0; i < TH_LEN(steps); i++) {
+        int number = 10 + (int)i;
+        struct event event = {.type = EVENT_ATTEMPT_PLAN,
+                              .as.attempt_plan = {.send = send_id(number),
+                                                  .n = 1,
+                                                  .lane = 1,
+                                                  .channel = CHANNEL_SMS,
+                                                  .to = {.as.string = TH_STR("+919800000001")},
+                                                  .sender = TH_STR("+911140000000"),
+                                                  .text = {.as.string = TH_STR("hello")}}};
+
+        print_message("  %s\n", steps[i].says);
+        desk->unread[TOPIC_PROVIDER_CALLBACKS] = steps[i].unread;
+        desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+        assert_int_equal(dispatch_is_held(desk->core), steps[i].is_held);
+        held_n = steps[i].is_held ? held_n + 1 : 0;
+        if (held_n == 0)
+            assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+        for (int k = 0; k < 3 && held_n > 0; k++) { /* however long, and it never sleeps */
+            assert_int_equal(desk->said_n, 0);
+            assert_true(desk->ops->next_due_us(desk->core) <= desk->now_us + SECOND);
+            desk_wait(desk, SECOND);
+        }
+        assert_int_equal(dispatch_waiting(desk->core), held_n);
+    }
+}
+
+/* Answers, callbacks and hand-backs go on; by the clock alone the rest starts when it may. */
+static void test_what_is_held_is_handed_back_or_goes_on_by_itself(void **state)
+{
+    struct desk *desk = *state;
+    struct event event = {.type = EVENT_ATTEMPT_PLAN,
+                          .as.attempt_plan = {.send = send_id(2),
+                                              .n = 1,
+                                              .lane = 1,
+                                              .channel = CHANNEL_SMS,
+                                              .to = {.as.string = TH_STR("+919800000002")},
+                                              .sender = TH_STR("+911140000000"),
+                                              .text = {.as.string = TH_STR("hello")},
+                                              .send_by_us = desk->now_us + 2 * SECOND}};
+
+    plan(desk, 1, TH_STR("+919800000001"), 1);
+    desk->unread[TOPIC_PROVIDER_CALLBACKS] = 5000;
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    event.as.attempt_plan.send = send_id(3);
+    event.as.attempt_plan.send_by_us = 0;
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    print_message("  an answer is taken, and starts nobody\n");
+    end_call(desk, 1, PROVIDER_ACCEPTED, "SM1");
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_RESULT, 0));
+    assert_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+    print_message("  whose time is over goes back\n");
+    desk_wait(desk, 2 * SECOND);
+    assert_str_equal(desk_heard(desk, EVENT_ATTEMPT_RETURNED, 0)->as.attempt_returned.reason,
+                     TH_STR("late"));
+    assert_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+    print_message("  the callbacks are read, and nothing else comes: it starts\n");
+    desk->unread[TOPIC_PROVIDER_CALLBACKS] = 0;
+    desk_wait(desk, desk->ops->next_due_us(desk->core) - desk->now_us);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+    assert_int_equal(dispatch_waiting(desk->core), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_search_proves),
         cmocka_unit_test(test_who_must_not_be_contacted_again_is_named),
         cmocka_unit_test(test_which_report_is_news),
+        cmocka_unit_test_setup_teardown(test_nothing_starts_while_many_callbacks_are_unread, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_held_is_handed_back_or_goes_on_by_itself,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

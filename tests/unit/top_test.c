@@ -106,6 +106,8 @@ static const char text_now[] =
     "telehub_dispatch_in_flight{slot=\"1\",lane=\"1\"} 37\n"
     "telehub_dispatch_window{slot=\"0\",lane=\"\"} 64\n"
     "telehub_dispatch_window{slot=\"1\",lane=\"\"} 64\n"
+    "telehub_dispatch_held{slot=\"0\",lane=\"\"} 0\n"
+    "telehub_dispatch_held{slot=\"1\",lane=\"\"} 1\n"
     "telehub_retry_live{slot=\"0\",lane=\"\"} 1000\n"
     "telehub_in_doubt 3\n"
     "telehub_dead_letters_unsettled 1\n";
@@ -115,7 +117,7 @@ static void test_the_screen_says_what_goes_on(void **state)
     static const char expected[] =
         "requests   2,000/s, of them callbacks 2,000/s, refused 0.5/s, failed 0/s; half -, 99 % -\n"
         "sends      1,000 live, 0 ask for a release, 0 found their lane full, 0 plans wait\n"
-        "in flight  37, of a window of 128\n"
+        "in flight  37, of a window of 128; starts wait: too many callbacks are unread\n"
         "in doubt   3 recipients;  dead letters 1: see telehub dlq list\n"
         "\n"
         "processor    slots   inputs/s  commits/s inputs each    half in    99 % in    behind\n"
