@@ -15,7 +15,8 @@
  */
 
 const struct th_conf_key gateway_conf_keys[] = {
-    {"http_threads", TH_CONF_INT, "2", "1", "64", "threads", NULL, "Threads that speak HTTP."},
+    {"http_threads", TH_CONF_INT, "1", "1", "64", "threads", NULL,
+     "Threads that speak HTTP; one is good for tens of thousands of requests a second."},
     {"http_workers", TH_CONF_INT, "8", "1", "64", "threads", NULL,
      "Threads that answer questions from the views."},
     {"http_connections", TH_CONF_INT, "4000", "10", "60000", "connections", NULL,
@@ -68,7 +69,7 @@ struct gateway_limits gateway_limits_of(const struct th_conf *conf)
 struct gateway_limits gateway_limits_default(void)
 {
     return (struct gateway_limits){
-        .threads = 2,
+        .threads = 1,
         .workers = 8,
         .connections = 4000,
         .connections_per_address = 200,

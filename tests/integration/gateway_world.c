@@ -52,7 +52,10 @@ static void *follow(void *arg)
 
 struct world_options world_options_default(void)
 {
-    return (struct world_options){.limits = gateway_limits_default()};
+    struct world_options options = {.limits = gateway_limits_default()};
+
+    options.limits.threads = 2; /* what they share is played too */
+    return options;
 }
 
 static void open_log(struct world *world, struct th_log *given)
