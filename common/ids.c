@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* Their random bytes are drawn together. A request of up to 256 bytes is answered whole, unless a
+ * signal comes first. */
+#define POOL_IDS 24
+
 static const size_t dashes[] = {8, 13, 18, 23};
 
 struct th_id th_id_v7(int64_t unix_ms, const uint8_t random[TH_ID_RANDOM_LEN])
@@ -23,16 +27,32 @@ struct th_id th_id_v7(int64_t unix_ms, const uint8_t random[TH_ID_RANDOM_LEN])
     return id;
 }
 
+/* The kernel is asked for many ids at once: the call costs more than the bytes. */
+static enum th_code take_random(uint8_t out_bytes[TH_ID_RANDOM_LEN], struct th_err *err)
+{
+    static _Thread_local uint8_t pool[POOL_IDS][TH_ID_RANDOM_LEN];
+    static _Thread_local size_t left;
+    ssize_t n = 0;
+
+    while (left == 0 && n <= 0) {
+        n = getrandom(pool, sizeof pool, 0);
+        if (n < 0 && errno != EINTR)
+            return th_fail(err, TH_UNAVAILABLE, "getrandom: %s", strerror(errno));
+        if (n == (ssize_t)sizeof pool)
+            left = POOL_IDS;
+    }
+    if (left == 0)
+        return th_fail(err, TH_UNAVAILABLE, "getrandom: %zd bytes", n);
+    left--;
+    memcpy(out_bytes, pool[left], TH_ID_RANDOM_LEN);
+    return TH_OK;
+}
+
 enum th_code th_id_random(int64_t unix_ms, struct th_id *out_id, struct th_err *err)
 {
     uint8_t random[TH_ID_RANDOM_LEN];
-    ssize_t n;
 
-    do /* a request of up to 256 bytes is answered whole, unless a signal comes first */
-        n = getrandom(random, sizeof random, 0);
-    while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof random)
-        return th_fail(err, TH_UNAVAILABLE, "getrandom: %s", strerror(errno));
+    TH_TRY(take_random(random, err));
     *out_id = th_id_v7(unix_ms, random);
     return TH_OK;
 }

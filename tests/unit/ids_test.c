@@ -41,6 +41,19 @@ static void test_random_ids_differ_and_carry_their_time(void **unused)
 }
 
 /* The expected ids were computed with Python's hashlib. */
+/* They are drawn many at a time. */
+static void test_a_thousand_random_ids_differ(void **unused)
+{
+    static struct th_id ids[1000];
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(ids); i++) {
+        assert_int_equal(th_id_random(1793620800123, &ids[i], NULL), TH_OK);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(ids[k].b, ids[i].b, sizeof ids[i].b);
+    }
+}
+
 static void test_derived_ids(void **unused)
 {
     (void)unused;
@@ -109,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_v7_is_the_one_of_the_rfc),
         cmocka_unit_test(test_random_ids_differ_and_carry_their_time),
+        cmocka_unit_test(test_a_thousand_random_ids_differ),
         cmocka_unit_test(test_derived_ids),
         cmocka_unit_test(test_parts_do_not_run_into_each_other),
         cmocka_unit_test(test_reading),
