@@ -12,6 +12,7 @@
 #define BUSY_EVENTS  500                         /* a batch of so many is load */
 #define READS_MAX    64                          /* answers of the reader to one read of ours */
 #define WAIT_MAX_MS  1000
+#define QUIET_MS     100 /* company that has not come for so long is not waited for */
 #define LOG_AGAIN_US (60 * TH_US_PER_SEC)
 
 struct materialize {
@@ -25,6 +26,7 @@ struct materialize {
     struct th_arena records;
     int64_t delay_us; /* between two commits */
     int64_t not_before_us;
+    bool has_company; /* something has come since the last batch */
     struct {
         atomic_bool is_open;
         atomic_uint_fast64_t events, batches, rows, undecodable, failures;
@@ -459,6 +461,7 @@ static enum th_code fold_batch(struct materialize *m, struct batch_outcome *out,
     if (!m->reader)
         TH_TRY(open_slot(m, err));
     th_log_listener_clear(m->listener);
+    m->has_company = false;
     enum th_code code = fold_reads(m, out, &why);
     if (code == TH_OK)
         return TH_OK;
@@ -522,16 +525,34 @@ enum th_code materialize_drain(struct materialize *m, struct th_err *err)
 /* --- the thread --------------------------------------------------------------------------------
  */
 
+/* Something has come, but for a while nothing more: a campaign ends, and its last rows are due. */
+static bool has_run_dry(struct materialize *m)
+{
+    struct pollfd fd = {.events = POLLIN};
+
+    if (!m->listener)
+        return false;
+    fd.fd = th_log_listener_fd(m->listener);
+    if (poll(&fd, 1, 0) <= 0)
+        return m->has_company;
+    th_log_listener_clear(m->listener);
+    m->has_company = true;
+    return false;
+}
+
 static bool wait_for_news(struct materialize *m, int stop_fd, int64_t next_us)
 {
     int64_t now_us = th_clock_realtime_us(m->config.clock);
     int64_t wait_ms = next_us > now_us ? (next_us - now_us) / TH_US_PER_MS + 1 : 0;
     bool is_pacing = now_us < m->not_before_us;
+    int64_t max_ms = is_pacing ? QUIET_MS : WAIT_MAX_MS;
     struct pollfd fds[2] = {
         {.fd = stop_fd, .events = POLLIN},
         {.fd = m->listener && !is_pacing ? th_log_listener_fd(m->listener) : -1, .events = POLLIN}};
 
-    poll(fds, 2, (int)(wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS));
+    poll(fds, 2, (int)(wait_ms < max_ms ? wait_ms : max_ms));
+    if (is_pacing && wait_ms >= max_ms && has_run_dry(m))
+        m->not_before_us = now_us;
     return !fds[0].revents;
 }
 
