@@ -7,7 +7,7 @@
 #define COPY_ROWS_MIN ((size_t)64) /* fewer are sent as arrays: a COPY is planned each time */
 
 #define MONTHS_MAX   128
-#define ROWS_OF_COPY 2000
+#define ROWS_OF_COPY 500
 #define MONTH_FIRST_MS                                                                             \
     INT64_C(1577836800000)                   /* 2020; ids from elsewhere go to the default tables */
 #define MONTH_LAST_MS INT64_C(4102444800000) /* 2100 */

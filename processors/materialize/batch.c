@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define KEEP_PARTS 4 /* what is forgotten at once is the fourth part of what may be kept */
-#define AGES_MAX   64
+#define AGES_MAX   6 /* batches for which a row is kept */
 
 void view_batch_init(struct view_batch *batch, struct view_store *store)
 {
@@ -42,11 +42,11 @@ static size_t age_of(const struct view_batch *batch, const struct view_batch_ent
 {
     uint32_t age = batch->number - entry->number;
 
-    return age < AGES_MAX ? age : AGES_MAX - 1;
+    return age < AGES_MAX ? age : AGES_MAX;
 }
 
 static void weigh(const struct view_batch *batch, const struct view_batch_table *table,
-                  size_t sizes[AGES_MAX])
+                  size_t sizes[AGES_MAX + 1])
 {
     for (size_t i = 0; i < table->buckets_n; i++)
         for (const struct view_batch_entry *entry = table->buckets[i]; entry; entry = entry->next)
@@ -71,10 +71,16 @@ static void drop_old(struct view_batch *batch, struct view_batch_table *table, s
         }
 }
 
+static void drop_all_old(struct view_batch *batch, size_t age)
+{
+    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
+        drop_old(batch, &batch->tables[id], age);
+}
+
 /* Forget the oldest, so that it need not be done again soon. */
 static void shrink(struct view_batch *batch)
 {
-    size_t sizes[AGES_MAX] = {0};
+    size_t sizes[AGES_MAX + 1] = {0};
     size_t keep = batch->keep_bytes - batch->keep_bytes / KEEP_PARTS;
     size_t sum = batch->touched_bytes;
     size_t age = 0;
@@ -85,15 +91,14 @@ static void shrink(struct view_batch *batch)
         weigh(batch, &batch->tables[id], sizes);
     while (age < AGES_MAX && sum + sizes[age] <= keep)
         sum += sizes[age++];
-    for (enum view_table_id id = 0; id < VIEW_TABLE_COUNT; id++)
-        drop_old(batch, &batch->tables[id], age);
+    drop_all_old(batch, age);
 }
 
 static void settle(struct view_batch *batch, enum view_table_id id, struct view_batch_entry *entry)
 {
     struct view_entry *row = &entry->entry;
 
-    if (!is_kept(id) || row->is_deleted || !(row->is_found || row->is_changed)) {
+    if (!is_kept(id) || entry->is_done || row->is_deleted || !(row->is_found || row->is_changed)) {
         drop(batch, &batch->tables[id], entry);
         return;
     }
@@ -120,6 +125,7 @@ void view_batch_written(struct view_batch *batch)
     th_arena_reset(&batch->arena);
     batch->touched_bytes = 0;
     batch->number++;
+    drop_all_old(batch, AGES_MAX);
     shrink(batch);
 }
 
@@ -273,6 +279,14 @@ static bool is_empty(enum view_table_id id, const void *row)
     return false;
 }
 
+/* A price comes last. */
+static bool is_done(enum view_table_id id, const void *row)
+{
+    const struct attempts_row *attempt = row;
+
+    return id == VIEW_TABLE_ATTEMPTS && attempt->priced_at && attempt->status_is_final;
+}
+
 static enum th_code pack_table(struct view_batch *batch, enum view_table_id id)
 {
     struct view_batch_table *table = &batch->tables[id];
@@ -282,6 +296,7 @@ static enum th_code pack_table(struct view_batch *batch, enum view_table_id id)
         if (entry->is_wanted) {
             TH_TRY(pack_row(batch, id, entry));
             entry->is_empty = is_empty(id, entry->entry.row);
+            entry->is_done = is_done(id, entry->entry.row);
             if (!th_str_eq(th_buf_str(&batch->packed), entry->entry.packed))
                 TH_TRY(set_packed(batch, entry, false));
         }

@@ -6,8 +6,9 @@
  * them. A row that nobody had named is loaded when it is asked for, so naming is a matter of speed
  * alone. Between two reads rows are packed, to a fifth of what the handlers see.
  *
- * Rows that were written stay, up to keep_bytes: the writer is the only one, and a store that finds
- * it is not refuses what it writes next. Then, and whenever something failed, the batch is reset.
+ * Rows that were written stay for a few batches, up to keep_bytes: the writer is the only one, and
+ * a store that finds it is not refuses what it writes next. Then, and whenever something failed,
+ * the batch is reset.
  */
 #ifndef TELEHUB_PROCESSORS_MATERIALIZE_BATCH_H
 #define TELEHUB_PROCESSORS_MATERIALIZE_BATCH_H

@@ -19,6 +19,7 @@ struct view_batch_entry {
     bool is_loaded;
     bool is_wanted; /* asked for after the touching; else it is not written */
     bool is_empty;  /* a row that counts nothing any more: it must not be stored */
+    bool is_done;   /* little more is expected of it: it need not be kept */
 };
 
 struct view_batch_list {

@@ -6,7 +6,7 @@
  * the offsets by compare-and-set, so that of two writers only one gets through.
  *
  * A batch waits a little for company, so that a send that moves fast is written once: idle_us after
- * the last commit when little happens, up to load_us under load.
+ * the last commit when little happens, up to load_us under load, and no longer than company comes.
  *
  * One thread per slot. materialize_step does what is due and does not wait; materialize_run waits
  * between steps.
@@ -19,8 +19,8 @@
 #include "common/view_store.h"
 
 #define MATERIALIZE_READ_BYTES  ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
-#define MATERIALIZE_BATCH_BYTES ((size_t)8 * 1024 * 1024) /* of rows, which are about 250 each */
-#define MATERIALIZE_KEEP_BYTES  ((size_t)8 * 1024 * 1024)
+#define MATERIALIZE_BATCH_BYTES ((size_t)6 * 1024 * 1024) /* of rows, 300 to 400 each */
+#define MATERIALIZE_KEEP_BYTES  ((size_t)12 * 1024 * 1024)
 
 struct materialize;
 

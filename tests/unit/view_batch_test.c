@@ -167,7 +167,7 @@ static void test_no_more_is_kept_than_there_is_room_for(void **unused)
     world_open(&world, KEEP_BYTES);
     for (uint32_t i = 0; i < rows_n; i++) {
         touch(&world, i, 1);
-        if (i % 10 == 9) {
+        if (i % 100 == 99) {
             write_batch(&world);
             assert_true(world.batch.bytes <= KEEP_BYTES);
         }
@@ -183,6 +183,28 @@ static void test_no_more_is_kept_than_there_is_room_for(void **unused)
     assert_int_equal(write_batch(&world), 200);
     for (uint32_t i = 0; i < rows_n; i++)
         assert_int_equal(lane_of(&world, i), i < 100 || i >= rows_n - 100 ? 2 : 1);
+    world_close(&world);
+}
+
+static void test_what_is_not_touched_is_forgotten(void **unused)
+{
+    (void)unused;
+    struct world world;
+
+    world_open(&world, KEEP_BYTES);
+    touch(&world, 1, 1);
+    write_batch(&world);
+    for (int32_t lane = 1; lane < 20; lane++) {
+        touch(&world, 2, lane);
+        write_batch(&world);
+    }
+    assert_int_equal(world.batch.tables[VIEW_TABLE_SENDS].n, 1);
+    assert_int_equal(world.store.loaded_n, 2);
+    touch(&world, 1, 2);
+    assert_int_equal(world.store.loaded_n, 3);
+    assert_int_equal(write_batch(&world), 1);
+    assert_int_equal(lane_of(&world, 1), 2);
+    assert_int_equal(lane_of(&world, 2), 19);
     world_close(&world);
 }
 
@@ -230,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_what_did_not_change_is_not_written),
         cmocka_unit_test(test_after_a_failure_all_is_loaded_again),
         cmocka_unit_test(test_no_more_is_kept_than_there_is_room_for),
+        cmocka_unit_test(test_what_is_not_touched_is_forgotten),
         cmocka_unit_test(test_a_batch_may_be_larger_than_what_is_kept),
         cmocka_unit_test(test_without_room_nothing_is_kept),
     };
