@@ -1,7 +1,6 @@
 /* digest.h - SHA-256 and keyed hashes, by OpenSSL (target th_ids).
  *
- * Any thread. When OpenSSL has no memory or no such algorithm the process ends: there is no
- * answer that a caller could go on with.
+ * Any thread. They need no memory and cannot fail.
  */
 #ifndef TELEHUB_COMMON_DIGEST_H
 #define TELEHUB_COMMON_DIGEST_H
