@@ -114,6 +114,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
             return 0;
         transfer->has_retry_after = false;
         transfer->date[0] = '\0';
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 0L);
     }
     if (keep_field(line, "Retry-After", transfer->retry_after, sizeof transfer->retry_after))
         transfer->has_retry_after = true;
@@ -310,6 +311,27 @@ static CURLcode parse_url(struct transfer *transfer, struct th_str url)
     return CURLE_OK;
 }
 
+/* Given apart from the URL, because libcurl 7.88 overlooks that it had no memory for the query it
+ * takes out of that, and asks without: a provider's list would be read as if nobody were on it. */
+static CURLcode set_target(CURL *easy, struct th_str url)
+{
+    char target[HTTP_URL_MAX + 2];
+    const char *end = memchr(url.p, '#', url.n);
+    const char *at = memmem(url.p, url.n, "://", 3);
+
+    if (!end)
+        end = url.p + url.n;
+    assert(at && url.n <= HTTP_URL_MAX);
+    at += 3;
+    while (at < end && *at != '/' && *at != '?')
+        at++;
+    const char *slash = at < end && *at == '/' ? "" : "/";
+    (void)snprintf(target, sizeof target, "%s%.*s", slash, (int)(end - at), at);
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target);
+    explicit_bzero(target, sizeof target);
+    return code;
+}
+
 static CURLcode load_url(struct transfer *transfer, const struct http_req *req)
 {
     CURL *easy = transfer->easy;
@@ -323,6 +345,8 @@ static CURLcode load_url(struct transfer *transfer, const struct http_req *req)
     SET(CURLOPT_CURLU, transfer->parsed);
     SET(CURLOPT_PROTOCOLS_STR, is_local ? "http,https" : "https");
     SET(CURLOPT_NOPROXY, is_local ? "*" : NULL);
+    if (failed == CURLE_OK)
+        failed = set_target(easy, req->url);
     if (failed == CURLE_OK)
         th_buf_add(&transfer->url, req->url); /* lost for want of memory it is parsed again */
     return failed;
@@ -354,6 +378,8 @@ static CURLcode load_destination(struct transfer *transfer, const struct http_re
     bool is_fresh = req->fresh_connection || (req->body.n == 0 && !transfer->is_repeatable);
 
     SET(CURLOPT_FRESH_CONNECT, is_fresh ? 1L : 0L);
+    /* Until it answers: 7.88 keeps a connection on which a request could not be written. */
+    SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS,
         (long)(req->connect_timeout_ms ? req->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_MS));
     SET(CURLOPT_TIMEOUT_MS, (long)(req->timeout_ms ? req->timeout_ms : HTTP_TIMEOUT_MS));

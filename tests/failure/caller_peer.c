@@ -128,12 +128,31 @@ static int execute(struct caller_peer *peer, const char *request, struct answer_
     return status;
 }
 
+/* What a request must say of itself. */
+static int refuse(const char *request, bool is_post, struct answer_text *body)
+{
+    if (!strstr(request, "\r\nAuthorization: Basic ")) {
+        add(body, "{\"code\":20003,\"message\":\"who?\",\"status\":401}");
+        return 401;
+    }
+    if (is_post && !strstr(request, "\r\nContent-Type: application/x-www-form-urlencoded\r\n")) {
+        add(body, "{\"code\":21211,\"message\":\"what?\",\"status\":400}");
+        return 400;
+    }
+    return 0;
+}
+
 static int react(struct caller_peer *peer, const char *request, struct answer_text *body)
 {
-    if (strncmp(request, "POST ", 5) == 0)
-        return execute(peer, request, body);
+    bool is_post = strncmp(request, "POST ", 5) == 0;
+
     if (strncmp(request, "FLUSH ", 6) == 0)
         return 200;
+    int refused = refuse(request, is_post, body);
+    if (refused)
+        return refused;
+    if (is_post)
+        return execute(peer, request, body);
     int place = place_behind(peer, request, "/Messages/SM", 0);
     if (place < 0)
         return read_list(peer, request, body);
