@@ -1,10 +1,12 @@
 #include "connectors/postgres/pg.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SERVER_VERSION_MIN 150000
+#define LOOK_AGAIN_MS      100
 
 struct pg {
     PGconn *conn;
@@ -12,6 +14,7 @@ struct pg {
     const char *prepared[PG_STATEMENTS_MAX]; /* their SQL, whose address names them */
     size_t prepared_n;
     PGresult *result; /* of the statement that is under way */
+    bool is_unclear;  /* libpq could not take what the server said; nobody knows what it did */
 };
 
 /* --- errors -------------------------------------------------------------------------------------
@@ -75,11 +78,27 @@ static bool is_good(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-static enum th_code check(const PGresult *result, const PGconn *conn, struct th_err *err)
+/* The server's errors have a SQLSTATE. What has none is libpq's own, and mostly want of memory: the
+ * statement may have taken effect all the same, and one that was to be prepared may be there. */
+static bool is_from_server(const PGresult *result)
 {
+    return is_good(result) || PQresultErrorField(result, PG_DIAG_SQLSTATE);
+}
+
+static enum th_code check(struct pg *pg, const PGresult *result, struct th_err *err)
+{
+    if (!result || !is_from_server(result))
+        pg->is_unclear = true;
     if (!result)
-        return fail_conn(err, conn);
+        return fail_conn(err, pg->conn);
     return is_good(result) ? TH_OK : fail_result(err, result);
+}
+
+/* What could not be sent may be there in part. */
+static enum th_code fail_send(struct pg *pg, struct th_err *err)
+{
+    pg->is_unclear = true;
+    return fail_conn(err, pg->conn);
 }
 
 /* --- connecting ------------------------------------------------------------------------- */
@@ -197,6 +216,8 @@ enum th_code pg_open(const struct pg_config *config, struct pg **out_pg, struct 
         return th_fail(err, TH_NOMEM, "a connection");
     if (PQstatus(pg->conn) != CONNECTION_OK)
         return fail_connect(err, pg->conn);
+    if (PQserverVersion(pg->conn) == 0) /* libpq had no memory to keep what the server said */
+        return th_fail(err, TH_NOMEM, "a connection");
     if (PQserverVersion(pg->conn) < SERVER_VERSION_MIN)
         return th_fail(err, TH_UNSUPPORTED, "Postgres %d is too old: 15 is needed",
                        PQserverVersion(pg->conn) / 10000);
@@ -221,7 +242,7 @@ void pg_close(struct pg *pg)
 
 bool pg_is_alive(const struct pg *pg)
 {
-    return PQstatus(pg->conn) == CONNECTION_OK;
+    return !pg->is_unclear && PQstatus(pg->conn) == CONNECTION_OK;
 }
 
 int pg_backend_pid(const struct pg *pg)
@@ -266,7 +287,7 @@ enum th_code pg_prepare(struct pg *pg, const struct pg_statement *statement, str
     statement_name(pg->prepared_n, name);
     TH_AUTO(pg_result)
     PGresult *result = PQprepare(pg->conn, name, statement->sql, 0, NULL);
-    TH_TRY(check(result, pg->conn, err));
+    TH_TRY(check(pg, result, err));
     pg->prepared[pg->prepared_n++] = statement->sql;
     return TH_OK;
 }
@@ -307,7 +328,7 @@ static enum th_code send_prepared(struct pg *pg, const struct pg_statement *stat
     TH_TRY(make_wire(params, &wire, err));
     statement_name(i, name);
     if (!PQsendQueryPrepared(pg->conn, name, wire.n, wire.values, wire.lengths, wire.formats, 1))
-        return fail_conn(err, pg->conn);
+        return fail_send(pg, err);
     return TH_OK;
 }
 
@@ -323,7 +344,7 @@ enum th_code pg_execute(struct pg *pg, const struct pg_statement *statement,
     TH_AUTO(pg_result)
     PGresult *result =
         PQexecPrepared(pg->conn, name, wire.n, wire.values, wire.lengths, wire.formats, 1);
-    TH_TRY(check(result, pg->conn, err));
+    TH_TRY(check(pg, result, err));
     if (out_result)
         *out_result = TH_TAKE(result);
     return TH_OK;
@@ -332,7 +353,7 @@ enum th_code pg_execute(struct pg *pg, const struct pg_statement *statement,
 enum th_code pg_run(struct pg *pg, const char *sql, struct th_err *err)
 {
     TH_AUTO(pg_result) PGresult *result = PQexec(pg->conn, sql);
-    return check(result, pg->conn, err);
+    return check(pg, result, err);
 }
 
 #define COPY_PIECE ((size_t)64 * 1024) /* libpq keeps a buffer as large as the largest */
@@ -350,19 +371,48 @@ static bool put_all(PGconn *conn, struct th_str bytes)
     return PQputCopyEnd(conn, NULL) == 1;
 }
 
-enum th_code pg_copy(struct pg *pg, const char *sql, struct th_str bytes, struct th_err *err)
+/* Not PQexec: libpq 15 without memory for "send the rows" takes that for a message of which more is
+ * to come, and waits; the server waits for rows. When it is asked again it looks again. */
+static PGresult *begin_copy(struct pg *pg, const char *sql)
 {
-    TH_AUTO(pg_result) PGresult *ready = PQexec(pg->conn, sql);
-    if (!ready || PQresultStatus(ready) != PGRES_COPY_IN)
-        return ready ? fail_result(err, ready) : fail_conn(err, pg->conn);
-    if (!put_all(pg->conn, bytes))
-        return fail_conn(err, pg->conn);
+    struct pollfd ready = {.fd = PQsocket(pg->conn), .events = POLLIN};
 
-    TH_AUTO(pg_result) PGresult *result = PQgetResult(pg->conn);
-    enum th_code code = check(result, pg->conn, err);
+    if (!PQsendQuery(pg->conn, sql))
+        return NULL;
+    while (PQisBusy(pg->conn)) {
+        (void)poll(&ready, 1, LOOK_AGAIN_MS);
+        if (!PQconsumeInput(pg->conn))
+            break;
+    }
+    return PQgetResult(pg->conn);
+}
+
+static void drop_results(struct pg *pg)
+{
     PGresult *more;
+
     while ((more = PQgetResult(pg->conn)))
         PQclear(more);
+}
+
+enum th_code pg_copy(struct pg *pg, const char *sql, struct th_str bytes, struct th_err *err)
+{
+    TH_AUTO(pg_result) PGresult *ready = begin_copy(pg, sql);
+    if (!ready || PQresultStatus(ready) != PGRES_COPY_IN) {
+        enum th_code code = check(pg, ready, err);
+        if (code == TH_OK)
+            return fail_send(pg, err);
+        if (pg_is_alive(pg))
+            drop_results(pg);
+        return code;
+    }
+    if (!put_all(pg->conn, bytes))
+        return fail_send(pg, err);
+
+    TH_AUTO(pg_result) PGresult *result = PQgetResult(pg->conn);
+    enum th_code code = check(pg, result, err);
+    if (pg_is_alive(pg))
+        drop_results(pg);
     return code;
 }
 
@@ -373,7 +423,7 @@ enum th_code pg_send(struct pg *pg, const struct pg_statement *statement, struct
 {
     assert(!pg->result);
     if (PQsetnonblocking(pg->conn, 1) != 0)
-        return fail_conn(err, pg->conn);
+        return fail_send(pg, err);
     return send_prepared(pg, statement, params, err);
 }
 
@@ -400,16 +450,15 @@ static enum th_code finish(struct pg *pg, PGresult **out_result, struct th_err *
     TH_AUTO(pg_result) PGresult *result = TH_TAKE(pg->result);
 
     PQsetnonblocking(pg->conn, 0);
+    enum th_code code = check(pg, result, err);
     if (!pg_is_alive(pg)) { /* whatever was said, it is not known whether it was the last word */
-        if (result && !is_good(result))
-            fail_result(err, result);
-        else
-            fail_conn(err, pg->conn);
+        if (code == TH_OK)
+            (void)fail_conn(err, pg->conn);
         if (err)
             err->code = TH_UNAVAILABLE;
         return TH_UNAVAILABLE;
     }
-    TH_TRY(check(result, pg->conn, err));
+    TH_TRY(code);
     *out_result = TH_TAKE(result);
     return TH_OK;
 }

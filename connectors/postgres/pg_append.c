@@ -119,13 +119,13 @@ static enum th_code run_once(struct pg_log *log, struct pg_appender *appender,
 {
     TH_AUTO(pg_result) PGresult *result = NULL;
 
-    if (appender->pg && !pg_is_alive(appender->pg))
-        pg_close(TH_TAKE(appender->pg));
     if (!appender->pg)
         TH_TRY(pg_open(&log->log_config, &appender->pg, err));
     enum th_code code = pg_execute(appender->pg, statement, &appender->params, &result, err);
-    if (!pg_is_alive(appender->pg))
+    if (!pg_is_alive(appender->pg)) {
+        pg_close(TH_TAKE(appender->pg));
         return th_fail(err, TH_UNAVAILABLE, "the connection was lost: an append may have happened");
+    }
     TH_TRY(code);
     struct pg_row row = pg_row(result, 0);
     return pg_bases_of(&appender->pack, pg_next(&row), appender->bases, err);

@@ -60,7 +60,13 @@ struct th_str pg_compress(struct th_str bytes, struct th_buf *scratch, enum pg_c
     return (struct th_str){out, size};
 }
 
-bool pg_decompress(struct th_str stored, char *out, size_t out_size)
+/* The library has its codes in a header of its own for static linking; their names are public. */
+static bool is_short_of_memory(LZ4F_errorCode_t code)
+{
+    return LZ4F_isError(code) && strcmp(LZ4F_getErrorName(code), "ERROR_allocation_failed") == 0;
+}
+
+enum th_code pg_decompress(struct th_str stored, char *out, size_t out_size)
 {
     LZ4F_dctx *context;
     size_t in = 0;
@@ -68,7 +74,7 @@ bool pg_decompress(struct th_str stored, char *out, size_t out_size)
     size_t hint = 1;
 
     if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)))
-        return false;
+        return TH_NOMEM;
     while (hint != 0 && in < stored.n) {
         size_t read = stored.n - in;
         size_t wrote = out_size - made;
@@ -79,7 +85,9 @@ bool pg_decompress(struct th_str stored, char *out, size_t out_size)
         made += wrote;
     }
     LZ4F_freeDecompressionContext(context);
-    return hint == 0 && in == stored.n && made == out_size;
+    if (is_short_of_memory(hint))
+        return TH_NOMEM;
+    return hint == 0 && in == stored.n && made == out_size ? TH_OK : TH_CORRUPT;
 }
 
 enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size, uint32_t crc,
@@ -97,12 +105,15 @@ enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size
     TH_AUTO(pg_block) struct pg_block *block = pg_block_new(raw_size, count);
     if (!block)
         return th_fail(err, TH_NOMEM, "a batch of %zu bytes", raw_size);
+    enum th_code code = TH_OK;
     if (codec == PG_CODEC_RAW)
         memcpy(block->bytes, stored.p, raw_size);
-    else if (codec != PG_CODEC_LZ4)
+    else if (codec == PG_CODEC_LZ4)
+        code = pg_decompress(stored, block->bytes, raw_size);
+    else
         return th_fail(err, TH_CORRUPT, "codec %d: there is none", codec);
-    else if (!pg_decompress(stored, block->bytes, raw_size))
-        return th_fail(err, TH_CORRUPT, "does not decompress to %zu bytes", raw_size);
+    if (code != TH_OK)
+        return th_fail(err, code, "does not decompress to %zu bytes", raw_size);
     *out_block = TH_TAKE(block);
     return TH_OK;
 }

@@ -50,8 +50,9 @@ enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size
 /* bytes as they are stored: compressed into scratch where that is worth it, else as they are. */
 struct th_str pg_compress(struct th_str bytes, struct th_buf *scratch, enum pg_codec *out_codec);
 
-/* Whether stored decompresses to exactly out_size bytes, which are at out. */
-bool pg_decompress(struct th_str stored, char *out, size_t out_size);
+/* To exactly out_size bytes at out. Errors: TH_CORRUPT, TH_NOMEM */
+TH_MUST_USE
+enum th_code pg_decompress(struct th_str stored, char *out, size_t out_size);
 
 /* --- reading records out of a block ----------------------------------------------------- */
 

@@ -72,7 +72,10 @@ static enum th_code restore(struct th_str stored, int codec, int raw_size, uint3
     char *body = th_arena_alloc(arena, size);
     if (!body)
         return th_fail(err, TH_NOMEM, "a snapshot of %zu bytes", size);
-    *out_is_intact = codec == PG_CODEC_LZ4 && pg_decompress(stored, body, size);
+    enum th_code code = codec == PG_CODEC_LZ4 ? pg_decompress(stored, body, size) : TH_CORRUPT;
+    if (code == TH_NOMEM)
+        return th_fail(err, code, "a snapshot of %zu bytes", size);
+    *out_is_intact = code == TH_OK;
     *out_body = (struct th_str){body, size};
     return TH_OK;
 }
