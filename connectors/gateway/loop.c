@@ -13,6 +13,7 @@
  * what libmicrohttpd notes of 64 of them, can need. */
 #define CONNECTION_MEMORY ((size_t)24 * 1024)
 #define SLEEP_MS_MAX      60000
+#define RETRY_MS          20 /* after libmicrohttpd could not do what it wanted */
 
 /* The loop that this thread runs; NULL: another's. */
 static _Thread_local struct loop *own;
@@ -150,6 +151,8 @@ static int patience_ms(const struct loop *loop)
     bool is_waiting = MHD_get_timeout(loop->daemon, &wait) == MHD_YES;
     int64_t least_ms = is_waiting && wait < SLEEP_MS_MAX ? (int64_t)wait : SLEEP_MS_MAX;
 
+    if (loop->has_failed)
+        return RETRY_MS;
     if (!is_waiting && !loop->first)
         return -1;
     if (loop->first) {
@@ -222,16 +225,21 @@ static void tell_turned(struct loop *loop)
 }
 
 /* MHD_run never waits: it takes up to 128 events at a time until there are no more. libmicrohttpd's
- * own threads do wait, and after exactly 128 events they wait once more before they serve any. */
+ * own threads do wait, and after exactly 128 events they wait once more before they serve any.
+ * Out of descriptors it stops to listen until a connection is closed; then it listens again when it
+ * is run the next time, for which nothing would wake this thread. */
 static void *run(void *arg)
 {
     struct loop *loop = arg;
 
     own = loop;
     while (take_news(loop)) {
+        loop->has_closed = false;
+        loop->has_failed = false;
         (void)MHD_run(loop->daemon);
         tell_turned(loop);
-        sleep_a_while(loop);
+        if (!loop->has_closed)
+            sleep_a_while(loop);
     }
     (void)MHD_run(loop->daemon);
     request_free_spare();
@@ -242,9 +250,10 @@ static void *run(void *arg)
 
 TH_PRINTF(2, 0) static void on_log(void *cls, const char *format, va_list args)
 {
+    struct loop *loop = cls;
     char text[256];
 
-    (void)cls;
+    loop->has_failed = true; /* MHD_run says nothing of it: its result is always MHD_YES */
     (void)vsnprintf(text, sizeof text, format, args);
     th_log(TH_LOG_DEBUG, "gateway.http", TH_F("detail", (const char *)text));
 }
@@ -255,7 +264,7 @@ static struct MHD_Daemon *start(struct loop *loop, int fd)
 
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, server_may_connect, loop,
-        intake_access, loop, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+        intake_access, loop, MHD_OPTION_EXTERNAL_LOGGER, on_log, loop, MHD_OPTION_LISTEN_SOCKET,
         (MHD_socket)fd, MHD_OPTION_NOTIFY_COMPLETED, intake_completed, loop,
         MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, loop, MHD_OPTION_URI_LOG_CALLBACK,
         intake_target, loop, MHD_OPTION_CONNECTION_LIMIT,

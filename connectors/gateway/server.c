@@ -30,9 +30,11 @@ static uint32_t address_of(const struct sockaddr *from)
 void server_on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct server *server = ((struct loop *)cls)->server;
+    struct loop *loop = cls;
+    struct server *server = loop->server;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        loop->has_closed = true;
         connections_remove(&server->connections, *socket_context);
         *socket_context = NULL;
         return;

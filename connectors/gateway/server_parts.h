@@ -43,6 +43,8 @@ struct loop {
     struct request *first, *last; /* suspended, in the order of their deadlines */
     struct request *taken;        /* being handed over at this moment */
     bool has_taken;               /* in this turn, and somebody still has it */
+    bool has_closed;              /* a connection, in this turn of the thread */
+    bool has_failed;              /* this turn: libmicrohttpd may not listen */
     atomic_uint owned_n;          /* requests that somebody still has to finish */
 
     pthread_mutex_t lock; /* guards all below */
