@@ -1,22 +1,18 @@
 #include "tests/failure/fail.h"
 
+#include "tests/failure/fail_parts.h"
 #include "tests/unit/test.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
+
+/* What fails from then on works again after so many failures, so that nobody who tries again and
+ * again does so for ever. */
+#define FAILURES_MAX 1000
 
 static struct {
     unsigned kinds;
@@ -25,7 +21,13 @@ static struct {
     atomic_long calls;
     atomic_bool is_armed;
     atomic_bool is_hit;
+    atomic_long calls_ever;
+    atomic_bool is_reached; /* the n-th call was made; it failed, or was spared */
 } plan;
+
+unsigned fail_kinds_too;
+bool (*fail_is_spared)(enum fail_kind kind);
+void (*fail_say_where)(void);
 
 static _Thread_local int exempt;
 
@@ -51,11 +53,12 @@ bool fail_was_hit(void)
 
 void fail_plan(unsigned kinds, long n, enum fail_manner manner)
 {
-    plan.kinds = kinds;
+    plan.kinds = kinds | fail_kinds_too;
     plan.nth = n;
     plan.manner = manner;
     atomic_store(&plan.calls, 0);
     atomic_store(&plan.is_hit, false);
+    atomic_store(&plan.is_reached, false);
 }
 
 long fail_calls(void)
@@ -72,7 +75,9 @@ static void say(long call, enum fail_kind kind)
         return;
     dprintf(STDERR_FILENO, "    call %ld, of kind %#x, fails in manner %d\n", call, kind,
             (int)plan.manner);
-    if (__sanitizer_print_stack_trace)
+    if (fail_say_where)
+        fail_say_where();
+    else if (__sanitizer_print_stack_trace)
         __sanitizer_print_stack_trace();
 }
 
@@ -81,12 +86,20 @@ bool fail_here(enum fail_kind kind, int error)
     if (exempt || !atomic_load(&plan.is_armed) || !(plan.kinds & kind))
         return false;
     long call = atomic_fetch_add(&plan.calls, 1) + 1;
-    if (call != plan.nth && !(plan.manner == FAIL_FROM_THEN_ON && call > plan.nth))
+    atomic_fetch_add(&plan.calls_ever, 1);
+    long last = plan.manner == FAIL_FROM_THEN_ON ? plan.nth + FAILURES_MAX : plan.nth;
+    if (call < plan.nth || call > last)
         return false;
-    atomic_store(&plan.is_hit, true);
-    say(call, kind);
+    atomic_store(&plan.is_reached, true);
+    exempt++; /* what looking and saying need */
+    bool is_spared = fail_is_spared && fail_is_spared(kind);
+    if (!is_spared) {
+        atomic_store(&plan.is_hit, true);
+        say(call, kind);
+    }
+    exempt--;
     errno = error;
-    return true;
+    return !is_spared;
 }
 
 static long play(unsigned kinds, enum fail_manner manner, long stride, void (*run)(void *arg),
@@ -98,9 +111,18 @@ static long play(unsigned kinds, enum fail_manner manner, long stride, void (*ru
         fail_plan(kinds, n, manner);
         run(arg);
         assert_false(atomic_load(&plan.is_armed));
-        if (!fail_was_hit())
+        if (!atomic_load(&plan.is_reached))
             return fail_calls();
     }
+}
+
+long fail_stride(long ours, long inside)
+{
+    const char *stride = getenv("TELEHUB_FAILURE_STRIDE");
+
+    if (stride)
+        return strtol(stride, NULL, 10);
+    return fail_kinds_too ? inside : ours;
 }
 
 void fail_each_stride(const char *says, unsigned kinds, long stride, void (*run)(void *arg),
@@ -108,9 +130,9 @@ void fail_each_stride(const char *says, unsigned kinds, long stride, void (*run)
 {
     print_message("  %s\n", says);
     long calls = play(kinds, FAIL_ONCE, stride, run, arg);
-    assert_true(calls > 0);
+    assert_true(calls > 0 || fail_is_spared);
     (void)play(kinds, FAIL_FROM_THEN_ON, stride, run, arg);
-    if (kinds & FAIL_WRITE)
+    if ((kinds | fail_kinds_too) & FAIL_WRITE)
         (void)play(kinds, FAIL_HALF, stride, run, arg);
     print_message("    %ld calls\n", calls);
 }
@@ -120,66 +142,32 @@ void fail_each(const char *says, unsigned kinds, void (*run)(void *arg), void *a
     fail_each_stride(says, kinds, 1, run, arg);
 }
 
-/* --- what is called instead. WRAP(type of result, function, parameters, arguments, kind, errno,
- * result when it fails) ----------------------------------------------------------------------- */
+/* --- what both ways share --------------------------------------------------------------------- */
 
-#define WRAP(type, name, parameters, arguments, kind, error, failed)                               \
-    type __real_##name parameters;                                                                 \
-    type __wrap_##name parameters;                                                                 \
-    type __wrap_##name parameters                                                                  \
-    {                                                                                              \
-        return fail_here(kind, error) ? (failed) : __real_##name arguments;                        \
-    }
+bool fail_is_exempt(void)
+{
+    return exempt > 0;
+}
 
-WRAP(void *, malloc, (size_t size), (size), FAIL_MEMORY, ENOMEM, NULL)
-WRAP(void *, calloc, (size_t n, size_t size), (n, size), FAIL_MEMORY, ENOMEM, NULL)
-WRAP(void *, realloc, (void *p, size_t size), (p, size), FAIL_MEMORY, ENOMEM, NULL)
-WRAP(void *, reallocarray, (void *p, size_t n, size_t size), (p, n, size), FAIL_MEMORY, ENOMEM,
-     NULL)
-WRAP(char *, strdup, (const char *text), (text), FAIL_MEMORY, ENOMEM, NULL)
-WRAP(char *, strndup, (const char *text, size_t n), (text, n), FAIL_MEMORY, ENOMEM, NULL)
+long fail_calls_ever(void)
+{
+    return atomic_load(&plan.calls_ever);
+}
 
-WRAP(ssize_t, pread, (int fd, void *p, size_t n, off_t at), (fd, p, n, at), FAIL_READ, EIO, -1)
-WRAP(ssize_t, recv, (int fd, void *p, size_t n, int flags), (fd, p, n, flags), FAIL_READ,
-     ECONNRESET, -1)
-WRAP(char *, fgets, (char *p, int n, FILE *file), (p, n, file), FAIL_READ, EIO, NULL)
+bool fail_by_half(size_t n)
+{
+    return plan.manner == FAIL_HALF && n > 1;
+}
 
-WRAP(int, fflush, (FILE * file), (file), FAIL_WRITE, ENOSPC, EOF)
-WRAP(int, ftruncate, (int fd, off_t size), (fd, size), FAIL_WRITE, EIO, -1)
-WRAP(int, fputs, (const char *text, FILE *file), (text, file), FAIL_WRITE, ENOSPC, EOF)
+bool fail_is_counter(int fd)
+{
+    struct stat st;
 
-WRAP(int, fsync, (int fd), (fd), FAIL_SYNC, EIO, -1)
-WRAP(int, fdatasync, (int fd), (fd), FAIL_SYNC, EIO, -1)
-
-WRAP(FILE *, fopen, (const char *path, const char *mode), (path, mode), FAIL_OPEN, EMFILE, NULL)
-WRAP(FILE *, fdopen, (int fd, const char *mode), (fd, mode), FAIL_OPEN, ENOMEM, NULL)
-WRAP(DIR *, opendir, (const char *path), (path), FAIL_OPEN, EMFILE, NULL)
-WRAP(int, mkstemp, (char *path), (path), FAIL_OPEN, ENOSPC, -1)
-WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), FAIL_OPEN, ENOSPC, -1)
-WRAP(int, rename, (const char *from, const char *to), (from, to), FAIL_OPEN, ENOSPC, -1)
-
-WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), FAIL_CONNECT,
-     EMFILE, -1)
-WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), FAIL_CONNECT,
-     ECONNREFUSED, -1)
-WRAP(int, bind, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), FAIL_CONNECT,
-     EADDRINUSE, -1)
-WRAP(int, listen, (int fd, int n), (fd, n), FAIL_CONNECT, EADDRINUSE, -1)
-
-WRAP(int, epoll_create1, (int flags), (flags), FAIL_EVENT, EMFILE, -1)
-WRAP(int, epoll_ctl, (int fd, int op, int of, struct epoll_event *event), (fd, op, of, event),
-     FAIL_EVENT, ENOMEM, -1)
-WRAP(int, eventfd, (unsigned count, int flags), (count, flags), FAIL_EVENT, EMFILE, -1)
-WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), FAIL_EVENT, EMFILE, -1)
-/* --- those with more to them ------------------------------------------------------------------ */
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
-                          void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
-                          void *arg);
+    return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
 
 struct start {
-    void *(*run)(void *);
+    void *(*run)(void *arg);
     void *arg;
 };
 
@@ -192,103 +180,17 @@ static void *start_exempt(void *arg)
     return start.run(start.arg);
 }
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
-                          void *arg)
+int fail_start(fail_start_fn *start, pthread_t *thread, const pthread_attr_t *attr,
+               void *(*run)(void *arg), void *arg)
 {
     if (!exempt)
-        return fail_here(FAIL_EVENT, EAGAIN) ? EAGAIN
-                                             : __real_pthread_create(thread, attr, run, arg);
-    struct start *start = __real_malloc(sizeof *start);
-    if (!start)
+        return fail_here(FAIL_EVENT, EAGAIN) ? EAGAIN : start(thread, attr, run, arg);
+    struct start *what = malloc(sizeof *what);
+    if (!what)
         return EAGAIN;
-    *start = (struct start){run, arg};
-    int code = __real_pthread_create(thread, attr, start_exempt, start);
+    *what = (struct start){run, arg};
+    int code = start(thread, attr, start_exempt, what);
     if (code != 0)
-        free(start);
+        free(what);
     return code;
-}
-
-ssize_t __real_read(int fd, void *p, size_t n);
-ssize_t __wrap_read(int fd, void *p, size_t n);
-size_t __real_fread(void *p, size_t size, size_t n, FILE *file);
-size_t __wrap_fread(void *p, size_t size, size_t n, FILE *file);
-ssize_t __real_write(int fd, const void *p, size_t n);
-ssize_t __wrap_write(int fd, const void *p, size_t n);
-ssize_t __real_send(int fd, const void *p, size_t n, int flags);
-ssize_t __wrap_send(int fd, const void *p, size_t n, int flags);
-size_t __real_fwrite(const void *p, size_t size, size_t n, FILE *file);
-size_t __wrap_fwrite(const void *p, size_t size, size_t n, FILE *file);
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __real_openat(int dir, const char *path, int flags, ...);
-int __wrap_openat(int dir, const char *path, int flags, ...);
-
-/* A file that cannot be read says so: ferror holds from then on, errno is EBADF. */
-size_t __wrap_fread(void *p, size_t size, size_t n, FILE *file)
-{
-    if (!fail_here(FAIL_READ, EIO))
-        return __real_fread(p, size, n, file);
-    int fd = dup(fileno(file));
-    int nowhere = __real_open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(nowhere, fileno(file));
-    size_t got = __real_fread(p, size, n, file);
-    dup2(fd, fileno(file));
-    close(fd);
-    close(nowhere);
-    return got;
-}
-
-/* A counter or a timer of the kernel's: reading and writing it cannot fail. */
-static bool is_counter(int fd)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
-}
-
-ssize_t __wrap_read(int fd, void *p, size_t n)
-{
-    return !is_counter(fd) && fail_here(FAIL_READ, EIO) ? -1 : __real_read(fd, p, n);
-}
-
-ssize_t __wrap_write(int fd, const void *p, size_t n)
-{
-    if (is_counter(fd) || !fail_here(FAIL_WRITE, ENOSPC))
-        return __real_write(fd, p, n);
-    return plan.manner == FAIL_HALF && n > 1 ? __real_write(fd, p, n / 2) : -1;
-}
-
-ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
-{
-    if (!fail_here(FAIL_WRITE, EPIPE))
-        return __real_send(fd, p, n, flags);
-    return plan.manner == FAIL_HALF && n > 1 ? __real_send(fd, p, n / 2, flags) : -1;
-}
-
-size_t __wrap_fwrite(const void *p, size_t size, size_t n, FILE *file)
-{
-    if (!fail_here(FAIL_WRITE, ENOSPC))
-        return __real_fwrite(p, size, n, file);
-    return plan.manner == FAIL_HALF ? __real_fwrite(p, 1, size * n / 2, file) / size : 0;
-}
-
-int __wrap_open(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return fail_here(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE) ? -1
-                                                                   : __real_open(path, flags, mode);
-}
-
-int __wrap_openat(int dir, const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return fail_here(FAIL_OPEN, flags & O_CREAT ? ENOSPC : EMFILE)
-               ? -1
-               : __real_openat(dir, path, flags, mode);
 }

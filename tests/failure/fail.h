@@ -15,8 +15,10 @@
  *     }
  *     fail_each("a secret is stored", FAIL_ALL, store, NULL);
  *
- * What libraries call (libpq, libcurl) is not caught, but for jansson's memory, which common/json.c
- * gives. Leaks are found by the sanitizer when the test ends.
+ * What our own objects call fails in failure_…_test, what libraries call (libcurl, libpq,
+ * libmicrohttpd, lz4, OpenSSL, the C library for them) in inside_…_test, made of the same stories
+ * by th_failing_inside; jansson's memory, which common/json.c gives, counts as ours. Inside, all
+ * kinds fail, whatever a story names. Leaks are found by the sanitizer when the test ends.
  */
 #ifndef TELEHUB_TESTS_FAILURE_FAIL_H
 #define TELEHUB_TESTS_FAILURE_FAIL_H
@@ -59,6 +61,10 @@ void fail_exempt(bool is_exempt);
 void fail_each(const char *says, unsigned kinds, void (*run)(void *arg), void *arg);
 void fail_each_stride(const char *says, unsigned kinds, long stride, void (*run)(void *arg),
                       void *arg);
+
+/* So many: of a story over our own calls, and over those inside of libraries. What the environment
+ * has as TELEHUB_FAILURE_STRIDE counts instead. */
+long fail_stride(long ours, long inside);
 
 /* For what else stands in front of something: is this call one that fails? errno is set then. */
 bool fail_here(enum fail_kind kind, int error);

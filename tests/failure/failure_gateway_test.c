@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct world world;
 
@@ -112,6 +113,19 @@ static bool is_done(const struct http_answer *answer)
     return answer->status >= 200 && answer->status < 300;
 }
 
+/* When a connection broke the first may still be worked on. */
+static struct http_answer call_until_done(const struct write *write, int number)
+{
+    struct http_answer answer = call(write, number);
+
+    while (answer.status == 409 && strstr(answer.body, "idempotency_in_flight")) {
+        answer_free(&answer);
+        (void)usleep(1000);
+        answer = call(write, number);
+    }
+    return answer;
+}
+
 static void write_one(void *arg)
 {
     const struct write *write = arg;
@@ -134,7 +148,7 @@ static void write_one(void *arg)
     }
     answer_free(&answer);
 
-    answer = call(write, number);
+    answer = call_until_done(write, number);
     if (!is_done(&answer))
         fail_msg("again: %d %s", answer.status, answer.body);
     answer_free(&answer);
@@ -241,6 +255,26 @@ static void read_one(void *arg)
     answer_free(&answer);
 }
 
+static void read_twice(void *arg)
+{
+    const struct call live = {.method = "GET", .target = "/health/live"};
+
+    read_one(arg);
+    struct http_answer answer = world_call(&world, &live);
+    assert_int_equal(answer.status, 200);
+    answer_free(&answer);
+}
+
+/* When no more connections could be accepted, and those that there were had been closed, nobody
+ * was heard any more. */
+static void test_it_listens_when_there_are_descriptors_again(void **unused)
+{
+    const char *target = "/metrics";
+
+    (void)unused;
+    fail_each("descriptors run out", FAIL_ALL, read_twice, &target);
+}
+
 static void test_reads(void **unused)
 {
     (void)unused;
@@ -309,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_writes),
         cmocka_unit_test(test_callbacks),
         cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_it_listens_when_there_are_descriptors_again),
         cmocka_unit_test(test_opening),
     };
 

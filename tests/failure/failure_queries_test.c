@@ -285,7 +285,6 @@ static void play(void *unused)
 
 static void test_questions(void **unused)
 {
-    const char *stride = getenv("TELEHUB_FAILURE_STRIDE");
     struct views *views = open_views(false);
     struct th_err err = {0};
 
@@ -293,8 +292,7 @@ static void test_questions(void **unused)
     for (size_t i = 0; i < TH_LEN(questions); i++)
         assert_int_equal(ask(views, i, false, &expected[i], &err), questions[i].code);
     pg_views_close(views);
-    fail_each_stride("the views are asked everything", KINDS,
-                     stride ? strtol(stride, NULL, 10) : 29, play, NULL);
+    fail_each_stride("the views are asked everything", KINDS, fail_stride(29, 29), play, NULL);
     for (size_t i = 0; i < TH_LEN(questions); i++)
         th_buf_fini(&expected[i]);
 }

@@ -2,6 +2,7 @@
  * rows and offsets move together or not at all, a rebuilt table equals, and of nobody who is there
  * it is said that he is not. */
 #include "tests/failure/fail.h"
+#include "tests/failure/settle.h"
 #include "tests/failure/small_story.h"
 #include "tests/integration/log_cluster.h"
 #include "tests/unit/test.h"
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define PARTITIONS  2
+#define MANY        80 /* sends; 64 rows and more are copied */
 #define ARENA_MAX   ((size_t)16 << 20)
 #define KINDS       (FAIL_MEMORY | FAIL_EVENT | FAIL_OPEN)
 #define ASKED_SHORT 200 /* times, a millisecond apart */
@@ -25,13 +27,6 @@ static struct th_log *log_;
 static struct reference *reference;
 static char dir[64];
 static int sends;
-
-static long stride_of(long usual)
-{
-    const char *stride = getenv("TELEHUB_FAILURE_STRIDE");
-
-    return stride ? strtol(stride, NULL, 10) : usual;
-}
 
 static int64_t ask(const struct pg_statement *statement)
 {
@@ -84,20 +79,53 @@ static void assert_all_folded(void)
     assert_int_equal(ask(&sql_letters), 0);
 }
 
-static void fold(void *unused)
+/* Rows and offsets, in the middle of things. */
+static void assert_together(void)
+{
+    settle(&logs);
+    assert_int_equal(ask(&sql_sends), folded(TOPIC_SEND_REQUESTS));
+    assert_int_equal(ask(&sql_attempts) * SMALL_STORY_ATTEMPTS, folded(TOPIC_DISPATCH_ATTEMPTS));
+}
+
+static void drain_badly(void)
 {
     struct th_err err = {0};
 
-    (void)unused;
-    small_story_sends(log_, sends++, 1);
     fail_arm();
     enum th_code code = drain(&err);
     fail_disarm();
     assert_excused(code, &err);
-    assert_int_equal(ask(&sql_sends), folded(TOPIC_SEND_REQUESTS));
-    assert_int_equal(ask(&sql_attempts) * SMALL_STORY_ATTEMPTS, folded(TOPIC_DISPATCH_ATTEMPTS));
+    assert_together();
+}
+
+static void drain_well(void)
+{
+    struct th_err err = {0};
+
     if (drain(&err) != TH_OK)
         fail_msg("%s", err.text);
+}
+
+static void fold(void *unused)
+{
+    (void)unused;
+    small_story_sends(log_, sends++, 1);
+    drain_badly();
+    drain_well();
+    assert_all_folded();
+}
+
+/* So many rows go by COPY: new ones as they are, changed ones through a temporary table. */
+static void fold_many(void *unused)
+{
+    (void)unused;
+    small_story_asked(log_, sends, MANY);
+    sends += MANY;
+    drain_badly();
+    drain_well();
+    small_story_answered(log_, sends - MANY, MANY);
+    drain_badly();
+    drain_well();
     assert_all_folded();
 }
 
@@ -165,9 +193,21 @@ static void test_views(void **unused)
     struct th_err err = {0};
 
     (void)unused;
-    fail_each_stride("a send is folded into tables", KINDS, stride_of(23), fold, NULL);
-    fail_each_stride("the views are made anew", KINDS, stride_of(257), rebuild, NULL);
-    fail_each_stride("the views are verified", KINDS, stride_of(257), verify, NULL);
+    fail_each_stride("a send is folded into tables", KINDS, fail_stride(23, 31), fold, NULL);
+    fail_each_stride("the views are made anew", KINDS, fail_stride(257, 257), rebuild, NULL);
+    fail_each_stride("the views are verified", KINDS, fail_stride(257, 257), verify, NULL);
+    assert_int_equal(compare(&is_equal, &err), TH_OK);
+    assert_true(is_equal);
+}
+
+static void test_views_by_copy(void **unused)
+{
+    bool is_equal = false;
+    struct th_err err = {0};
+
+    (void)unused;
+    fail_each_stride("many sends are folded into tables", KINDS, fail_stride(601, 41), fold_many,
+                     NULL);
     assert_int_equal(compare(&is_equal, &err), TH_OK);
     assert_true(is_equal);
 }
@@ -284,8 +324,8 @@ static void look(void *unused)
 static void test_audience(void **unused)
 {
     (void)unused;
-    fail_each_stride("an audience is opened and read", FAIL_ALL & ~FAIL_CONNECT, stride_of(5), look,
-                     NULL);
+    fail_each_stride("an audience is opened and read", FAIL_ALL & ~FAIL_CONNECT, fail_stride(5, 13),
+                     look, NULL);
 }
 
 /* --- the world ----------------------------------------------------------------------------------
@@ -343,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_audience),
         cmocka_unit_test(test_views),
+        cmocka_unit_test(test_views_by_copy),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -7,10 +7,12 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define STORY_MS   INT64_C(1793000000000) /* October 2026 */
-#define OUTPUTS    256
-#define PART_COUNT 2
-#define RECIPIENTS ((int64_t)PART_COUNT * SMALL_STORY_ROWS)
+#define STORY_MS INT64_C(1793000000000) /* October 2026 */
+#define OUTPUTS  256
+/* Of each send. */
+#define OUTPUTS_OF_SEND 10
+#define PART_COUNT      2
+#define RECIPIENTS      ((int64_t)PART_COUNT * SMALL_STORY_ROWS)
 
 struct pen {
     struct th_log *log;
@@ -244,7 +246,7 @@ struct th_id small_story_send(int ordinal)
     return th_id_send(STORY_MS, TH_PARTS(th_id_bytes(&name)));
 }
 
-static void put_send(struct pen *pen, int32_t ordinal)
+static void put_asked(struct pen *pen, int32_t ordinal)
 {
     struct th_id send = small_story_send(ordinal);
     struct event requested = {
@@ -258,6 +260,14 @@ static void put_send(struct pen *pen, int32_t ordinal)
     struct event planned = {
         .type = EVENT_SEND_PLANNED,
         .as.send_planned = {.meta.time_us = at_s(10), .send = send, .n = 1, .lane = 1}};
+
+    put(pen, TOPIC_SEND_REQUESTS, -1, send, &requested);
+    put(pen, TOPIC_SEND_EVENTS, -1, send, &planned);
+}
+
+static void put_answered(struct pen *pen, int32_t ordinal)
+{
+    struct th_id send = small_story_send(ordinal);
     struct event ended = {.type = EVENT_SEND_ENDED,
                           .as.send_ended = {.meta.time_us = at_s(20),
                                             .send = send,
@@ -265,18 +275,41 @@ static void put_send(struct pen *pen, int32_t ordinal)
                                             .reason = TH_STR("delivered"),
                                             .is_reached = true}};
 
-    put(pen, TOPIC_SEND_REQUESTS, -1, send, &requested);
-    put(pen, TOPIC_SEND_EVENTS, -1, send, &planned);
     put_tried(pen, send);
     put(pen, TOPIC_SEND_EVENTS, -1, send, &ended);
 }
 
-void small_story_sends(struct th_log *log, int first, int n)
+static void put_send(struct pen *pen, int32_t ordinal)
+{
+    put_asked(pen, ordinal);
+    put_answered(pen, ordinal);
+}
+
+/* As many appends as it takes. */
+static void put_each(struct th_log *log, int first, int n,
+                     void (*put_one)(struct pen *pen, int32_t ordinal))
 {
     struct pen pen;
 
-    open_pen(&pen, log);
-    for (int i = 0; i < n; i++)
-        put_send(&pen, first + i);
-    close_pen(&pen);
+    for (int i = 0; i < n;) {
+        open_pen(&pen, log);
+        for (; i < n && pen.n + OUTPUTS_OF_SEND <= OUTPUTS; i++)
+            put_one(&pen, first + i);
+        close_pen(&pen);
+    }
+}
+
+void small_story_sends(struct th_log *log, int first, int n)
+{
+    put_each(log, first, n, put_send);
+}
+
+void small_story_asked(struct th_log *log, int first, int n)
+{
+    put_each(log, first, n, put_asked);
+}
+
+void small_story_answered(struct th_log *log, int first, int n)
+{
+    put_each(log, first, n, put_answered);
 }

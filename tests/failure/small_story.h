@@ -20,8 +20,10 @@ struct sha256 small_story_sha256(int32_t part);
 /* The audience and the campaign. Each ends the test when the log does not take it. */
 void small_story_begin(struct th_log *log);
 
-/* The sends of these ordinals, at once. */
+/* The sends of these ordinals, at once; or first as far as they are planned, and then the rest. */
 void small_story_sends(struct th_log *log, int first, int n);
+void small_story_asked(struct th_log *log, int first, int n);
+void small_story_answered(struct th_log *log, int first, int n);
 void small_story_end(struct th_log *log);
 
 #endif
