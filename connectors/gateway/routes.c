@@ -128,7 +128,7 @@ enum route_found route_find(struct th_str method, struct th_str path,
 
     *out_allow = 0;
     for (const struct route *route = routes; route->method; route++) {
-        if (!th_str_eq(method, th_str(route->method)) || !fits(route->path, path, params))
+        if (!fits(route->path, path, params) || !th_str_eq(method, th_str(route->method)))
             continue;
         *out_allow = method_bit(method);
         *out_route = route;
