@@ -150,7 +150,7 @@ enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
 
 /* --- th_log_append ---------------------------------------------------------------------- */
 
-static const struct pg_statement sql_append = {
+const struct pg_statement pg_sql_append = {
     "SELECT eventlog.append($1::bytea[], $2::int2[], $3::int2[], $4::int4[], $5::int4[],"
     " $6::int2[], $7::int4[], $8::int4[])",
 };
@@ -163,7 +163,7 @@ static enum th_code append_locked(struct pg_log *log, const struct log_output *o
 
     TH_TRY(pg_pack_make(&appender->pack, &log->base, outputs, n, now_us, err));
     pg_params_clear(&appender->params);
-    TH_TRY(pg_appender_run(log, appender, &sql_append, err));
+    TH_TRY(pg_appender_run(log, appender, &pg_sql_append, err));
     for (size_t i = 0; out_places && i < n; i++)
         out_places[i] = pg_pack_place(&appender->pack, appender->bases, i);
     return TH_OK;

@@ -93,6 +93,14 @@ static bool is_open(const struct call *call, size_t i)
     return !call->fates[i].is_settled && call->fates[i].first == i;
 }
 
+static bool has_open_key(const struct call *call)
+{
+    for (size_t i = 0; i < call->n; i++)
+        if (is_open(call, i) && has_key(&call->claims[i]))
+            return true;
+    return false;
+}
+
 /* --- keys that the log has seen --------------------------------------------------------- */
 
 static void add_open_keys(const struct call *call, struct pg_params *params)
@@ -219,6 +227,10 @@ static enum th_code store(struct call *call, struct pg_appender *ingester, struc
     int64_t now_us = th_clock_realtime_us(&th_clock_real);
 
     TH_TRY(pg_pack_make(&ingester->pack, &call->log->base, call->outputs, n, now_us, err));
+    if (n && !has_open_key(call)) { /* nothing to remember: an append costs less */
+        pg_params_clear(&ingester->params);
+        return pg_appender_run(call->log, ingester, &pg_sql_append, err);
+    }
     add_claims(call, &ingester->params);
     return pg_appender_run(call->log, ingester, &sql_ingest, err);
 }

@@ -94,6 +94,9 @@ TH_MUST_USE
 enum th_code pg_appender_run(struct pg_log *log, struct pg_appender *appender,
                              const struct pg_statement *statement, struct th_err *err);
 
+/* Appends batches; its parameters are those of pg_pack_add. */
+extern const struct pg_statement pg_sql_append;
+
 /* --- pg_ingest.c ------------------------------------------------------------------------ */
 
 enum th_code pg_ingest(struct th_log *base, struct log_claim *claims, size_t n,
