@@ -150,6 +150,7 @@ struct answer {
         struct {
             struct attempt_ref attempt;
             struct provider_lookup lookup;
+            bool is_put_off; /* ASK_AGAIN, for too many look-ups of ours wait already */
         } lookup_ended;
     } as;
 };

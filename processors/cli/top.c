@@ -202,7 +202,7 @@ static void draw_sums(const struct top *top, struct th_buf *out)
                   put_number(flight, gauge(top, "telehub_dispatch_in_flight")),
                   put_number(window, gauge(top, "telehub_dispatch_window")),
                   gauge(top, "telehub_dispatch_held") > 0
-                      ? "; starts wait: too many callbacks are unread"
+                      ? "; starts wait: callbacks are unread, or prices not asked for"
                       : "");
     th_buf_printf(out, "in doubt   %s recipients;  dead letters %s%s\n",
                   put_number(doubt, gauge(top, "telehub_in_doubt")),

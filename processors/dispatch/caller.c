@@ -480,7 +480,8 @@ static void take_job(struct caller *caller, const struct effect *effect, int64_t
         return;
     }
     bool is_gathered = may_gather(caller, job);
-    if (is_gathered && caller->listing.gathered_n >= LOOKUPS_WAITING_MAX)
+    job->is_put_off = is_gathered && caller->listing.gathered_n >= LOOKUPS_WAITING_MAX;
+    if (job->is_put_off)
         end_job(job, PROVIDER_NOT_SENT, PROVIDER_TRANSIENT, "busy"); /* the core asks later */
     else if (is_gathered)
         listing_gather(&caller->listing, job);

@@ -12,6 +12,7 @@ struct dispatch_config dispatch_config_default(void)
         .window_min = 16,
         .window_max = 512,
         .unread_max = 4000,
+        .open_max = 20000,
         .callback_window_sms_us = INT64_C(86400000000),
         .callback_window_call_us = INT64_C(900000000),
         .search_wait_us = INT64_C(60000000),
@@ -170,16 +171,25 @@ static void note_unread(struct dispatch *d, const struct input *in)
     int64_t unread = in->unread ? in->unread[TOPIC_PROVIDER_CALLBACKS] : 0;
 
     if (unread > d->config.unread_max)
-        d->is_held = true;
+        d->is_behind = true;
     else if (unread <= d->config.unread_max / 4)
-        d->is_held = false;
+        d->is_behind = false;
+}
+
+static void note_load(struct dispatch *d, const struct input *in)
+{
+    bool is_crowded =
+        in->now_us < d->crowded_us && table_count(d->attempts) > (size_t)d->config.open_max;
+
+    note_unread(d, in);
+    d->is_held = d->is_behind || is_crowded;
 }
 
 static enum th_code dispatch_decide(void *core, const struct input *in, struct core_output *out)
 {
     struct turn turn = {core, in, out};
 
-    note_unread(turn.d, in);
+    note_load(turn.d, in);
     switch (in->type) {
     case INPUT_EVENT:
         return take_event(&turn, in->event);
@@ -408,7 +418,7 @@ static const struct th_metric_def in_flight_def = {
 
 static const struct th_metric_def held_def = {
     .name = "telehub_dispatch_held",
-    .help = "1 while nothing is started because too many callbacks are unread",
+    .help = "1 while nothing is started because callbacks are unread or prices not asked for",
     .kind = TH_METRIC_GAUGE,
     .labels = {"slot", "lane"},
 };

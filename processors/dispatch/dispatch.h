@@ -11,8 +11,10 @@
  * the attempt as in doubt.
  *
  * Nothing is started while more callbacks than unread_max are on the log and unread: an attempt is
- * kept until its final report was read, so whoever starts faster than it reads only grows. What is
- * open goes on (answers, look-ups, repeats), and what must not start is handed back all the same.
+ * kept until its final report was read, so whoever starts faster than it reads only grows. Nor
+ * while many are open and their prices cannot be asked for as fast as they end. That a provider is
+ * slow to report or to price holds nobody up. What is open goes on (answers, look-ups, repeats),
+ * and what must not start is handed back all the same.
  */
 #ifndef TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
 #define TELEHUB_PROCESSORS_DISPATCH_DISPATCH_H
@@ -38,6 +40,8 @@ struct dispatch_config {
     int32_t window_max;
     int32_t unread_max; /* more callbacks of a slot than that unread: no start, until three quarters
                            of these are read */
+    int32_t open_max;   /* more attempts of a slot than that open, and look-ups of ours put off for
+                           want of room within the last second: no start */
     int64_t callback_window_sms_us; /* then an unknown outcome is in doubt */
     int64_t callback_window_call_us;
     int64_t search_wait_us; /* an outcome is unknown: after this time, and after 1.5 and 3 times as
@@ -78,7 +82,7 @@ size_t dispatch_in_flight(const void *core);
 
 size_t dispatch_waiting(const void *core);
 
-/* Do starts wait until callbacks are read? */
+/* Do starts wait until callbacks are read, or prices asked for? */
 bool dispatch_is_held(const void *core);
 
 #endif

@@ -110,7 +110,7 @@ static void answer_lookup(const struct job *job, const struct http_reply *reply,
         lookup = (struct provider_lookup){.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1};
     *out = (struct answer){
         .type = ANSWER_LOOKUP_ENDED,
-        .as.lookup_ended = {job->as.lookup.attempt, lookup},
+        .as.lookup_ended = {job->as.lookup.attempt, lookup, job->is_put_off},
     };
 }
 

@@ -28,6 +28,7 @@ struct job {
     bool is_permit_used;
     bool is_page;        /* a look-up for all that is being listed */
     bool has_report;     /* a look-up that a page answered */
+    bool is_put_off;     /* a look-up that found no place to wait in */
     const char *refusal; /* the last check said no, a slug, static; NULL: it did not */
     struct provider_outcome
         outcome;                   /* of a call that ended without a reply; its texts are static */

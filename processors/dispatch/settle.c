@@ -315,6 +315,20 @@ static enum th_code look_later(struct turn *turn, struct attempt_ref ref)
     return timers_add(&turn->d->timers, a->due_at_us, a->id);
 }
 
+#define CROWDED_US INT64_C(1000000) /* one look-up that was put off speaks for so long */
+
+/* It was not asked: that counts for none of its look-ups. */
+static enum th_code wait_for_room(struct turn *turn, struct attempt_ref ref)
+{
+    void *entry;
+
+    turn->d->crowded_us = turn->in->now_us + CROWDED_US;
+    TH_TRY(table_edit(turn->d->attempts, attempt_id(ref), &entry));
+    struct attempt *a = entry;
+    a->due_at_us = turn->in->now_us + turn->d->config.price_wait_us;
+    return timers_add(&turn->d->timers, a->due_at_us, a->id);
+}
+
 /* What was searched for before a callback named the attempt. */
 static bool is_of_another(const struct attempt *a, const struct provider_lookup *lookup)
 {
@@ -332,6 +346,8 @@ enum th_code settle_lookup(struct turn *turn, const struct answer *answer)
         return resolve_lookup(turn, a, lookup);
     if (!a || a->stand != ATTEMPT_ACCEPTED || is_of_another(a, lookup))
         return TH_OK;
+    if (answer->as.lookup_ended.is_put_off)
+        return wait_for_room(turn, ref);
     if (lookup->result != PROVIDER_FOUND || lookup->n_reports == 0)
         return look_later(turn, ref);
     const struct provider_report *report = &lookup->reports[0];

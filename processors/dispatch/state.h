@@ -90,7 +90,9 @@ struct dispatch {
     int64_t lane_due_us; /* earliest wake_us */
     struct window window;
     bool is_window_full; /* some lane could start, but for the slot's window */
-    bool is_held;        /* too many callbacks are unread, by what the last input told */
+    bool is_behind;      /* too many callbacks are unread, by what the last input told */
+    int64_t crowded_us;  /* UTC: until then, a look-up having been put off a moment ago */
+    bool is_held;        /* nothing is started */
     bool must_sweep;     /* a control changed: look at every waiting plan */
     bool has_gaps;       /* some plan was settled and is still in its lane's queue */
     size_t lane_turn;    /* which lane is looked at first */

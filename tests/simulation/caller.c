@@ -154,6 +154,17 @@ static void tell_search(struct world *world, const struct transfer *transfer,
     out->result = out->n_reports ? PROVIDER_FOUND : PROVIDER_ABSENT;
 }
 
+/* Too many of them wait, says the caller; here there is room for all. */
+static bool is_put_off(struct world *world)
+{
+    bool is = world->has_faults && world->options.odds.put_off &&
+              rng_permille(&world->rng, world->options.odds.put_off);
+
+    if (is)
+        coverage_trouble(TROUBLE_PUT_OFF);
+    return is;
+}
+
 static void tell_lookup(struct world *world, const struct transfer *transfer,
                         struct th_arena *arena, struct answer *out)
 {
@@ -163,7 +174,9 @@ static void tell_lookup(struct world *world, const struct transfer *transfer,
         .type = ANSWER_LOOKUP_ENDED,
         .as.lookup_ended = {.attempt = transfer->attempt,
                             .lookup = {.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1}}};
-    if (!report || (world->has_faults && rng_permille(&world->rng, 200)))
+    out->as.lookup_ended.is_put_off = is_put_off(world);
+    if (!report || out->as.lookup_ended.is_put_off ||
+        (world->has_faults && rng_permille(&world->rng, 200)))
         return;
     if (transfer->number < 0) {
         tell_search(world, transfer, arena, &out->as.lookup_ended.lookup);

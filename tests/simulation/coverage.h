@@ -58,7 +58,8 @@ void coverage_pretend_unread(int64_t callbacks);
     X(CALLBACK_LOST, "a callback is lost")                                                         \
     X(CALLBACK_TWICE, "a callback comes twice")                                                    \
     X(CALLBACK_LATE, "a callback comes late")                                                      \
-    X(HELD, "a plan waits until callbacks are read")                                               \
+    X(HELD, "a plan waits until callbacks are read, or prices asked for")                          \
+    X(PUT_OFF, "a look-up finds no room to wait in")                                               \
     X(JOURNAL_FAILS, "the send journal cannot be written")                                         \
     X(UNAVAILABLE, "an audience cannot be read just now")                                          \
     X(PAUSED, "a pause is commanded")                                                              \

@@ -199,6 +199,7 @@ void sim_options_of_seed(uint64_t seed, struct sim_options *out)
     out->pace_changes = some(&rng, 8);
     draw_turns(&rng, &out->odds);
     out->odds.behind = some(&rng, 200);
+    out->odds.put_off = some(&rng, 300);
 }
 
 #define KNOB(name, field, least)                                                                   \
@@ -245,6 +246,7 @@ static const struct knob {
     KNOB("unavailable", odds.unavailable, 0),
     KNOB("journal_fails", odds.journal_fails, 0),
     KNOB("behind", odds.behind, 0),
+    KNOB("put_off", odds.put_off, 0),
     KNOB("executed_twice", odds.executed_twice, 0),
     KNOB("invalid_number", odds.invalid_number, 0),
     KNOB("shared_numbers", shared_numbers, 0),
@@ -318,18 +320,19 @@ bool sim_options_set(struct sim_options *options, const char *text)
 
 static void print_odds(const struct sim_odds *o, FILE *to)
 {
-    fprintf(
-        to,
-        "  commits: abort %d lost_committed %d lost_aborted %d hold %d\n"
-        "  faults: kill %d freeze %d fence %d down %d jump %d reboot %d\n"
-        "  provider: connect %d throttled %d 5xx_before %d 5xx_after %d dropped_before %d "
-        "dropped_after %d account %d no_id %d report_fails %d transient %d turns %d\n"
-        "  callbacks: lost %d twice %d late %d; unavailable %d journal %d invalid %d behind %d\n",
-        o->abort, o->lost_committed, o->lost_aborted, o->hold, o->kill, o->freeze, o->fence,
-        o->down, o->jump, o->reboot, o->connect_fails, o->throttled, o->error_before,
-        o->error_after, o->dropped_before, o->dropped_after, o->account_refused, o->no_id,
-        o->report_fails, o->report_transient, o->report_turns, o->callback_lost, o->callback_twice,
-        o->callback_late, o->unavailable, o->journal_fails, o->invalid_number, o->behind);
+    fprintf(to,
+            "  commits: abort %d lost_committed %d lost_aborted %d hold %d\n"
+            "  faults: kill %d freeze %d fence %d down %d jump %d reboot %d\n"
+            "  provider: connect %d throttled %d 5xx_before %d 5xx_after %d dropped_before %d "
+            "dropped_after %d account %d no_id %d report_fails %d transient %d turns %d\n"
+            "  callbacks: lost %d twice %d late %d; unavailable %d journal %d invalid %d behind %d "
+            "put_off %d\n",
+            o->abort, o->lost_committed, o->lost_aborted, o->hold, o->kill, o->freeze, o->fence,
+            o->down, o->jump, o->reboot, o->connect_fails, o->throttled, o->error_before,
+            o->error_after, o->dropped_before, o->dropped_after, o->account_refused, o->no_id,
+            o->report_fails, o->report_transient, o->report_turns, o->callback_lost,
+            o->callback_twice, o->callback_late, o->unavailable, o->journal_fails,
+            o->invalid_number, o->behind, o->put_off);
 }
 
 void sim_options_print(const struct sim_options *o, FILE *to)

@@ -49,7 +49,8 @@ struct sim_odds {
     int callback_lost, callback_twice, callback_late;
     /* of an immediate question */
     int unavailable;
-    int behind; /* of a fault tick: dispatch is told that it has many callbacks to read */
+    int put_off; /* of a look-up: there is no room for it */
+    int behind;  /* of a fault tick: dispatch is told that it has many callbacks to read */
     int journal_fails;
     int executed_twice; /* of a request: what no provider may do; to see that it is noticed */
     int invalid_number; /* of a recipient */

@@ -246,6 +246,7 @@ static void make_slot(struct world *world, struct runner *runner)
     dispatch.behind_wait_us = 50 * TH_US_PER_MS;
     dispatch.probe_wait_us = 500 * TH_US_PER_MS;
     dispatch.window_min = 4;
+    dispatch.open_max = 8;
     const void *configs[] = {
         [SIM_CAMPAIGN] = &campaign, [SIM_RETRY] = &retry, [SIM_DISPATCH] = &dispatch};
     static const size_t sizes[] = {[SIM_CAMPAIGN] = sizeof(struct campaign_config),

@@ -598,6 +598,31 @@ static void test_no_list(void **state)
     assert_string_equal(w->http.url, "B");
 }
 
+#define TOO_MANY 6000
+
+/* Those that came last are told so at once; the others wait for the list. */
+static void test_too_many_lookups_are_put_off(void **state)
+{
+    struct world *w = *state;
+    struct answer answer;
+    int32_t put_off_n = 0;
+
+    for (int32_t n = 0; n < TOO_MANY; n++)
+        look_up(w, n, "A");
+    while (next(w, &answer)) {
+        assert_true(answer.as.lookup_ended.is_put_off);
+        assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ASK_AGAIN);
+        put_off_n++;
+        assert_true(answer.as.lookup_ended.attempt.n >= TOO_MANY / 2);
+    }
+    assert_in_range(put_off_n, 1, TOO_MANY / 2);
+    print_message("  a list that cannot be read puts nobody off\n");
+    reply(&w->http, 0, true, 503);
+    assert_true(next(w, &answer));
+    assert_int_equal(answer.as.lookup_ended.lookup.result, PROVIDER_ASK_AGAIN);
+    assert_false(answer.as.lookup_ended.is_put_off);
+}
+
 static void test_no_journal_no_send(void **state)
 {
     struct world *w = *state;
@@ -624,6 +649,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lookups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_are_asked_for_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_list, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_lookups_are_put_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_journal_no_send, set_up, tear_down),
     };
 

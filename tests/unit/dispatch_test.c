@@ -128,7 +128,7 @@ static void tell_search(struct desk *desk, int number, enum provider_lookup_resu
     };
     struct answer answer = {
         .type = ANSWER_LOOKUP_ENDED,
-        .as.lookup_ended = {{send_id(number), 1}, {result, reports, n, -1}},
+        .as.lookup_ended = {.attempt = {send_id(number), 1}, .lookup = {result, reports, n, -1}},
     };
 
     desk_reply(desk, &answer);
@@ -498,6 +498,90 @@ static void test_what_is_held_is_handed_back_or_goes_on_by_itself(void **state)
     assert_int_equal(dispatch_waiting(desk->core), 0);
 }
 
+/* Ended, and its price is about to be asked for. */
+static void end_attempt(struct desk *desk)
+{
+    plan(desk, 1, TH_STR("+919800000001"), 3);
+    end_call(desk, 1, PROVIDER_ACCEPTED, "CA1");
+    call_back(desk, "completed");
+}
+
+static void tell_put_off(struct desk *desk, bool is_put_off)
+{
+    struct answer answer = {
+        .type = ANSWER_LOOKUP_ENDED,
+        .as.lookup_ended = {.attempt = {send_id(1), 1},
+                            .lookup = {.result = PROVIDER_ASK_AGAIN, .retry_after_us = -1},
+                            .is_put_off = is_put_off}};
+
+    desk_reply(desk, &answer);
+}
+
+static bool does_start(struct desk *desk, int number)
+{
+    struct event event = {.type = EVENT_ATTEMPT_PLAN,
+                          .as.attempt_plan = {.send = send_id(number),
+                                              .n = 1,
+                                              .lane = 1,
+                                              .channel = CHANNEL_SMS,
+                                              .to = {.as.string = TH_STR("+919800000002")},
+                                              .sender = TH_STR("+911140000000"),
+                                              .text = {.as.string = TH_STR("hello")}}};
+
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    return desk_heard(desk, EVENT_ATTEMPT_STARTED, 0);
+}
+
+static void test_nothing_starts_while_prices_cannot_be_asked_for(void **unused)
+{
+    static const struct {
+        const char *says;
+        int32_t open_max;
+        bool is_put_off;
+        int64_t after_us;
+        bool is_held;
+    } cases[] = {
+        {"the provider has no price yet, and more are open than may be", 0, false, 0, false},
+        {"there was no room to ask, and not too many are open", 1, true, 0, false},
+        {"there was no room to ask, and more are open than may be", 0, true, 0, true},
+        {"the same, most of a second later", 0, true, SECOND - 1, true},
+        {"the same, a second later", 0, true, SECOND, false},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        config = dispatch_config_default();
+        config.wires = wires;
+        config.open_max = cases[i].open_max;
+        set_up_with(&state);
+        struct desk *desk = state;
+        end_attempt(desk);
+        desk_wait(desk, config.price_wait_us);
+        assert_int_equal(desk->effects[0].type, EFFECT_LOOKUP);
+        tell_put_off(desk, cases[i].is_put_off);
+        desk->now_us += cases[i].after_us;
+        assert_int_equal(does_start(desk, 2), !cases[i].is_held);
+        tear_down(&state);
+    }
+}
+
+/* A look-up that was not made is none: the next comes as soon as the first did. */
+static void test_what_was_put_off_is_asked_again_soon(void **state)
+{
+    struct desk *desk = *state;
+
+    end_attempt(desk);
+    for (int i = 0; i < 20; i++) {
+        desk_wait(desk, config.price_wait_us);
+        assert_int_equal(desk->effects_n, 1);
+        assert_int_equal(desk->effects[0].type, EFFECT_LOOKUP);
+        tell_put_off(desk, true);
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_PRICED, 0));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +592,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_held_is_handed_back_or_goes_on_by_itself,
                                         set_up, tear_down),
+        cmocka_unit_test(test_nothing_starts_while_prices_cannot_be_asked_for),
+        cmocka_unit_test_setup_teardown(test_what_was_put_off_is_asked_again_soon, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(
             test_a_search_is_repeated_and_then_the_callback_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

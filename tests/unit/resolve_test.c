@@ -120,7 +120,8 @@ static void find(struct desk *desk, enum provider_lookup_result result)
         .channel = PROVIDER_SMS, .provider_id = TH_STR("SM1"), .status = PROVIDER_SMS_SENT};
     struct answer answer = {
         .type = ANSWER_LOOKUP_ENDED,
-        .as.lookup_ended = {attempt, {result, &report, result == PROVIDER_FOUND, -1}},
+        .as.lookup_ended = {.attempt = attempt,
+                            .lookup = {result, &report, result == PROVIDER_FOUND, -1}},
     };
 
     desk_reply(desk, &answer);

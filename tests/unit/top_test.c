@@ -117,7 +117,8 @@ static void test_the_screen_says_what_goes_on(void **state)
     static const char expected[] =
         "requests   2,000/s, of them callbacks 2,000/s, refused 0.5/s, failed 0/s; half -, 99 % -\n"
         "sends      1,000 live, 0 ask for a release, 0 found their lane full, 0 plans wait\n"
-        "in flight  37, of a window of 128; starts wait: too many callbacks are unread\n"
+        "in flight  37, of a window of 128; starts wait: callbacks are unread, or prices not asked "
+        "for\n"
         "in doubt   3 recipients;  dead letters 1: see telehub dlq list\n"
         "\n"
         "processor    slots   inputs/s  commits/s inputs each    half in    99 % in    behind\n"
