@@ -259,6 +259,10 @@ static void test_a_listener_of_some_partitions(void **state)
     append_numbered(f, 1, "mine", 1);
     assert_woken(listener);
     append_numbered(f, 0, "another's", 1);
+    if (is_readable(th_log_listener_fd(listener), 0)) { /* once, when it begins to hear others */
+        th_log_listener_clear(listener);
+        append_numbered(f, 0, "another's", 1);
+    }
     if (f->with->open_other) /* the memory log hints at everything */
         assert_false(is_readable(th_log_listener_fd(listener), 0));
     th_log_listener_close(listener);
