@@ -5,12 +5,15 @@
 #include "tests/integration/cluster.h"
 #include "tests/unit/test.h"
 
+#include "connectors/postgres/crc32c.h"
 #include "connectors/postgres/pg.h"
+#include "connectors/postgres/pg_batch.h"
 
 #include <poll.h>
 #include <unistd.h>
 
-#define ROWS 200 /* that a COPY adds */
+#define ROWS        200 /* that a COPY adds */
+#define PACKED_SIZE 100000
 
 static struct cluster *cluster;
 static struct pg *admin;
@@ -197,6 +200,48 @@ static void test_rows_are_copied_all_or_none(void **unused)
     fail_each("rows are copied", FAIL_MEMORY, copy, NULL);
 }
 
+/* --- what is stored compressed ---------------------------------------------------------------- */
+
+struct packed {
+    struct th_str stored;
+    struct th_str bytes;
+};
+
+static void unpack(void *arg)
+{
+    const struct packed *packed = arg;
+    TH_AUTO(pg_block) struct pg_block *block = NULL;
+    struct th_err err = {0};
+
+    fail_arm();
+    enum th_code code = pg_block_of_stored(packed->stored, PG_CODEC_LZ4, packed->bytes.n,
+                                           crc32c(packed->stored), 1, &block, &err);
+    fail_disarm();
+    if (code != TH_OK) {
+        assert_true(fail_was_hit());
+        assert_int_equal(code, TH_NOMEM);
+        return;
+    }
+    assert_memory_equal(block->bytes, packed->bytes.p, packed->bytes.n);
+}
+
+/* A sound batch was called corrupt, and a sound snapshot was passed over. */
+static void test_what_cannot_be_unpacked_for_want_of_memory_is_not_corrupt(void **unused)
+{
+    static char text[PACKED_SIZE];
+    struct th_buf scratch = {0};
+    struct packed packed = {.bytes = {text, sizeof text}};
+    enum pg_codec codec;
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i / 7 % 13);
+    packed.stored = pg_compress(packed.bytes, &scratch, &codec);
+    assert_int_equal(codec, PG_CODEC_LZ4);
+    fail_each("a batch is unpacked", FAIL_MEMORY, unpack, &packed);
+    th_buf_fini(&scratch);
+}
+
 /* --- the world -------------------------------------------------------------------------------- */
 
 static int start(void **unused)
@@ -229,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_what_was_prepared_unheard_is_not_in_the_way),
         cmocka_unit_test(test_an_answer_that_was_not_heard_is_no_refusal),
         cmocka_unit_test(test_rows_are_copied_all_or_none),
+        cmocka_unit_test(test_what_cannot_be_unpacked_for_want_of_memory_is_not_corrupt),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
