@@ -162,8 +162,10 @@ enum handled write_claim(struct request *request, const struct write *write, int
     claim->outputs = request->outputs;
     if (!claim->route.p)
         return no_memory(request);
-    /* One route has many paths: the same key for another campaign is another request. */
-    th_sha256_parts(TH_PARTS(request->target, th_buf_str(&request->body)), claim->fingerprint);
+    /* One route has many paths: the same key for another campaign is another request. Without a key
+     * nobody compares. */
+    if (claim->key.n)
+        th_sha256_parts(TH_PARTS(request->target, th_buf_str(&request->body)), claim->fingerprint);
     return HANDLED_STORE;
 }
 
