@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define KEEP_PARTS 4 /* what is forgotten at once is the fourth part of what may be kept */
-#define AGES_MAX   6 /* batches for which a row is kept */
+#define KEEP_PARTS 4  /* what is forgotten at once is the fourth part of what may be kept */
+#define AGES_MAX   12 /* batches for which a row is kept */
 
 void view_batch_init(struct view_batch *batch, struct view_store *store)
 {

@@ -12,7 +12,7 @@
 #define BUSY_EVENTS  500                         /* a batch of so many is load */
 #define READS_MAX    64                          /* answers of the reader to one read of ours */
 #define WAIT_MAX_MS  1000
-#define QUIET_MS     100 /* company that has not come for so long is not waited for */
+#define QUIET_MS     250 /* company that has not come for so long is not waited for */
 #define LOG_AGAIN_US (60 * TH_US_PER_SEC)
 
 struct materialize {

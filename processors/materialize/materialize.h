@@ -18,9 +18,9 @@
 #include "common/eventlog/log.h"
 #include "common/view_store.h"
 
-#define MATERIALIZE_READ_BYTES  ((size_t)256 * 1024) /* about 1,300 events, which need 1.5 MB */
-#define MATERIALIZE_BATCH_BYTES ((size_t)6 * 1024 * 1024) /* of rows, 300 to 400 each */
-#define MATERIALIZE_KEEP_BYTES  ((size_t)12 * 1024 * 1024)
+#define MATERIALIZE_READ_BYTES  ((size_t)128 * 1024)      /* about 650 events, which need 1 MB */
+#define MATERIALIZE_BATCH_BYTES ((size_t)5 * 1024 * 1024) /* of rows, 300 to 400 each */
+#define MATERIALIZE_KEEP_BYTES  ((size_t)14 * 1024 * 1024)
 
 struct materialize;
 
