@@ -19,8 +19,8 @@
 #include "common/view_store.h"
 
 #define MATERIALIZE_READ_BYTES  ((size_t)128 * 1024)      /* about 650 events, which need 1 MB */
-#define MATERIALIZE_BATCH_BYTES ((size_t)5 * 1024 * 1024) /* of rows, 300 to 400 each */
-#define MATERIALIZE_KEEP_BYTES  ((size_t)14 * 1024 * 1024)
+#define MATERIALIZE_BATCH_BYTES ((size_t)4 * 1024 * 1024) /* of rows, 300 to 400 each */
+#define MATERIALIZE_KEEP_BYTES  ((size_t)8 * 1024 * 1024)
 
 struct materialize;
 
