@@ -499,6 +499,30 @@ static const char *taken(struct story *story, const struct send_noted *ev)
     return "report";
 }
 
+/* A repeat of the last attempt under its key; what else is unknown, the attempt's result said. */
+static const char *unknown(struct story *story, const struct send_noted *ev)
+{
+    struct th_buf *out = &story->text;
+
+    story->summary = TH_STR("Whether the provider carried it out is not known yet.");
+    if (th_str_eq(ev->reason, TH_STR("repeat_wanted"))) {
+        th_buf_printf(out,
+                      "The request of attempt %d is to be made again under its key, of which the "
+                      "provider carries out one. The time it was given is over, so the campaign is "
+                      "asked for another: the repeat may be the first that arrives, and counts "
+                      "against the pace.",
+                      (int)ev->n);
+        return "pace";
+    }
+    if (!th_str_eq(ev->reason, TH_STR("repeat_released")))
+        return NULL;
+    th_buf_printf(out,
+                  "The campaign gave the repeat of attempt %d a time of its own, as number "
+                  "%" PRId64 ".",
+                  (int)ev->n, ev->release);
+    return "pace";
+}
+
 static const char *noted(struct story *story, const struct send_noted *ev)
 {
     switch (ev->standing) {
@@ -511,8 +535,7 @@ static const char *noted(struct story *story, const struct send_noted *ev)
     case SEND_STANDING_ACCEPTED:
         return taken(story, ev);
     case SEND_STANDING_UNKNOWN:
-        story->summary = TH_STR("Whether the provider carried it out is not known yet.");
-        return NULL; /* the attempt's result said so */
+        return unknown(story, ev);
     case SEND_STANDING_RELEASED:
         if (!story->is_campaign)
             return NULL;

@@ -52,7 +52,7 @@ struct effect_call {
     bool has_campaign;
     struct th_id campaign;
     int64_t contact;
-    int64_t send_by_us; /* 0: no limit; of a repeat always */
+    int64_t send_by_us; /* 0: no limit; of a repeat its newest release's */
 };
 
 /* Ask the provider what became of an attempt; without a provider_id, by recipient and time, or by

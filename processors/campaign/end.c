@@ -1,14 +1,16 @@
 #include "processors/campaign/turn.h"
 
+/* Whoever still asks then has settled meanwhile: the ask was for a repeat, and a callback came
+ * first. */
 bool campaign_is_settled(const struct campaign *c)
 {
     return c->accepted + c->suppressed + c->ended == c->requested && c->unknown == 0 &&
-           campaign_open(c) == 0 && c->asking == 0;
+           campaign_open(c) == 0;
 }
 
 bool campaign_is_done(const struct campaign *c)
 {
-    return !campaign_has_work(c) && c->awaiting_report == 0 && campaign_is_settled(c);
+    return c->part >= c->parts && c->awaiting_report == 0 && campaign_is_settled(c);
 }
 
 enum th_code campaign_complete(struct turn *turn, const struct campaign *c)

@@ -187,7 +187,7 @@ static enum th_code evolve_one(struct campaigns *cs, struct campaign *c, const s
         return drop_asks(cs, c);
     case EVENT_CAMPAIGN_COMPLETED:
         control(c, CAMPAIGN_COMPLETED, event->as.campaign_completed.version);
-        return TH_OK;
+        return drop_asks(cs, c);
     case EVENT_CAMPAIGN_CANCELLED:
         control(c, CAMPAIGN_CANCELLED, event->as.campaign_cancelled.version);
         return TH_OK;

@@ -135,12 +135,19 @@ static enum th_code take_time(struct turn *turn)
  * ---------------------------------------------------------------------------------------------------
  */
 
+static enum th_code take_request(struct turn *turn, const struct event *event)
+{
+    if (event->type == EVENT_ATTEMPT_PLAN)
+        return start_plan(turn, event);
+    TH_TRY(plans_skip(turn->d->plans, turn->in->place.part, turn->in->place.offset));
+    return event->type == EVENT_REPEAT_RELEASED ? resolve_released(turn, &event->as.repeat_released)
+                                                : TH_OK;
+}
+
 static enum th_code take_event(struct turn *turn, const struct event *event)
 {
     if (turn->in->place.topic == TOPIC_DISPATCH_REQUESTS)
-        return event->type == EVENT_ATTEMPT_PLAN
-                   ? start_plan(turn, event)
-                   : plans_skip(turn->d->plans, turn->in->place.part, turn->in->place.offset);
+        return take_request(turn, event);
     return event->type == EVENT_CALLBACK_RECEIVED
                ? settle_callback(turn, &event->as.callback_received)
                : TH_OK;
@@ -468,7 +475,7 @@ const struct core_ops dispatch_core = {
     .app = LOG_APP_DISPATCH,
     .own = TOPIC_DISPATCH_ATTEMPTS,
     .inputs = 1U << TOPIC_DISPATCH_REQUESTS | 1U << TOPIC_PROVIDER_CALLBACKS,
-    .fold_version = 4,
+    .fold_version = 5,
     .new = dispatch_new,
     .free = dispatch_free,
     .decide = dispatch_decide,

@@ -10,6 +10,15 @@
  * once. Whoever finds an attempt started by another session never calls: it finds out, or lists
  * the attempt as in doubt.
  *
+ * Where the provider drops a repeat under the same key, an unknown attempt's request is made again:
+ * the same attempt, number and price. The repeat may be the first that arrives, so it is a call
+ * like others to the pace of its campaign: it leaves before send_by of the attempt's newest
+ * release, or it wants another first (RepeatWanted on send.outcomes) and leaves between send_at and
+ * send_by of that (RepeatReleased on dispatch.requests), or wants yet another. Without a limit
+ * (send_by 0: an API send, a campaign without a pace) it is made when it is due. What a pause, a
+ * stop, a cancel or an opt-out forbids is refused by the last look and asks for nothing; the
+ * attempt is in doubt when its time is over, unless an answer or a callback told.
+ *
  * Nothing is started while more callbacks than unread_max are on the log and unread: an attempt is
  * kept until its final report was read, so whoever starts faster than it reads only grows. Nor
  * while many are open and their prices cannot be asked for as fast as they end. That a provider is

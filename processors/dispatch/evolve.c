@@ -146,6 +146,7 @@ static enum th_code started(struct dispatch *d, const struct attempt_started *ev
     a->has_campaign = ev->campaign.is_set;
     a->campaign = ev->campaign.value;
     a->started_us = ev->meta.time_us;
+    a->send_by_us = ev->send_by_us;
     a->session = (uint64_t)ev->session;
     a->due_at_us = INT64_MAX;
     TH_TRY(table_blob(d->attempts, ev->meta.tenant, &a->tenant));
@@ -223,6 +224,16 @@ static enum th_code reported(struct dispatch *d, struct attempt *a,
     return set_due(d, a, ev->meta.time_us + dispatch_price_wait_us(&d->config, 0));
 }
 
+static enum th_code repeat_released(struct dispatch *d, struct attempt *a,
+                                    const struct repeat_released *ev)
+{
+    if (a->stand != ATTEMPT_UNKNOWN)
+        return TH_OK;
+    a->wants_release = false;
+    a->send_by_us = ev->send_by_us;
+    return set_due(d, a, ev->send_at_us);
+}
+
 static enum th_code control_applied(struct dispatch *d, const struct control_applied *ev)
 {
     void *entry;
@@ -277,6 +288,14 @@ enum th_code dispatch_evolve(void *core, const struct event *event)
     case EVENT_ATTEMPT_REPORTED:
         TH_TRY(edit(d, event->as.attempt_reported.send, event->as.attempt_reported.n, &a));
         return a ? reported(d, a, &event->as.attempt_reported) : TH_OK;
+    case EVENT_REPEAT_WANTED:
+        TH_TRY(edit(d, event->as.repeat_wanted.send, event->as.repeat_wanted.n, &a));
+        if (a)
+            a->wants_release = true;
+        return TH_OK;
+    case EVENT_REPEAT_RELEASED:
+        TH_TRY(edit(d, event->as.repeat_released.send, event->as.repeat_released.n, &a));
+        return a ? repeat_released(d, a, &event->as.repeat_released) : TH_OK;
     case EVENT_ATTEMPT_PRICED:
         TH_TRY(edit(d, event->as.attempt_priced.send, event->as.attempt_priced.n, &a));
         return a ? gone(d, a) : TH_OK;

@@ -98,6 +98,19 @@ static enum th_code ask_again(struct turn *turn, const struct attempt *a)
     return ask_at(turn, a, a->lookups < QUESTIONS_MIN ? next_us : turn->in->now_us);
 }
 
+static enum th_code count_asked(struct turn *turn, struct attempt_ref ref, bool is_absent)
+{
+    struct attempt *edited;
+    void *entry;
+
+    TH_TRY(table_edit(turn->d->attempts, attempt_id(ref), &entry));
+    edited = entry;
+    edited->absent = is_absent ? (uint8_t)(edited->absent + 1) : 0;
+    if (edited->lookups < UINT8_MAX)
+        edited->lookups++;
+    return ask_again(turn, edited);
+}
+
 /* --- asking
  * -----------------------------------------------------------------------------------------------
  */
@@ -115,7 +128,8 @@ static enum th_code repeat(struct turn *turn, const struct attempt *a)
                     .sender = party.sender,
                     .has_campaign = a->has_campaign,
                     .campaign = a->campaign,
-                    .contact = a->contact},
+                    .contact = a->contact,
+                    .send_by_us = a->send_by_us},
     };
 
     (void)th_str_cut(blob_str(a->words), ' ', &effect.as.call.lang, &effect.as.call.text);
@@ -143,6 +157,38 @@ static enum th_code give_up(struct turn *turn, const struct attempt *a, const ch
                                evidence);
 }
 
+static enum th_code want_release(struct turn *turn, const struct attempt *a)
+{
+    struct th_str tenant = blob_str(a->tenant);
+    struct attempt_ref ref = a->ref;
+    struct event event = {
+        .type = EVENT_REPEAT_WANTED,
+        .as.repeat_wanted = {.meta = core_meta(turn->out, tenant),
+                             .send = ref.send,
+                             .n = ref.n,
+                             .campaign = {a->has_campaign, a->campaign},
+                             .lane = a->lane},
+    };
+
+    TH_TRY(dispatch_say_outcome(turn, tenant, a->lane, ref.send, &event));
+    return count_asked(turn, ref, false);
+}
+
+/* It may be the first that arrives. So one that is late needs a release of its own, and until it
+ * has that its questions are put off. What something else forbids needs none: the last look refuses
+ * it, and it stays in doubt unless a callback tells, or it is allowed again. */
+static enum th_code repeat_in_time(struct turn *turn, const struct attempt *a)
+{
+    bool is_late = a->send_by_us && turn->in->now_us >= a->send_by_us;
+    bool is_forbidden = dispatch_forbids(turn->d->env.reference, blob_str(a->tenant),
+                                         a->has_campaign ? &a->campaign : NULL, a->contact, 0,
+                                         turn->in->now_us) != NULL;
+
+    if (!is_late || is_forbidden)
+        return repeat(turn, a);
+    return a->wants_release ? count_asked(turn, a->ref, false) : want_release(turn, a);
+}
+
 enum th_code resolve_due(struct turn *turn, const struct attempt *a)
 {
     struct provider_caps caps = caps_of(turn, a);
@@ -153,7 +199,7 @@ enum th_code resolve_due(struct turn *turn, const struct attempt *a)
         return give_up(turn, a, "nobody can tell");
     if (!is_over || a->lookups < QUESTIONS_MIN) {
         if (may_repeat(turn, a, &caps))
-            return repeat(turn, a);
+            return repeat_in_time(turn, a);
         if (may_search(turn, a, &caps))
             return search(turn, a);
     }
@@ -163,19 +209,6 @@ enum th_code resolve_due(struct turn *turn, const struct attempt *a)
 
 /* --- answers
  * ---------------------------------------------------------------------------------------------- */
-
-static enum th_code count_asked(struct turn *turn, struct attempt_ref ref, bool is_absent)
-{
-    struct attempt *edited;
-    void *entry;
-
-    TH_TRY(table_edit(turn->d->attempts, attempt_id(ref), &entry));
-    edited = entry;
-    edited->absent = is_absent ? (uint8_t)(edited->absent + 1) : 0;
-    if (edited->lookups < UINT8_MAX)
-        edited->lookups++;
-    return ask_again(turn, edited);
-}
 
 /* Asked for by our name of it: what is found is it, and what is not found was not executed. */
 static enum th_code take_word(struct turn *turn, const struct attempt *a,
@@ -225,4 +258,16 @@ enum th_code resolve_repeat(struct turn *turn, const struct answer *answer)
                                    RESOLVED_HOW_IDEMPOTENT_REPLAY, outcome->provider_id,
                                    "the same request, made again, was answered");
     return count_asked(turn, a->ref, false);
+}
+
+/* Nobody waits for one that was read before, or that comes when a callback has told. */
+enum th_code resolve_released(struct turn *turn, const struct repeat_released *ev)
+{
+    const struct attempt *a = attempt_of(turn, (struct attempt_ref){ev->send, ev->n});
+    struct event event = {.type = EVENT_REPEAT_RELEASED, .as.repeat_released = *ev};
+
+    if (!a || a->stand != ATTEMPT_UNKNOWN || !a->wants_release)
+        return TH_OK;
+    event.as.repeat_released.meta = core_meta(turn->out, blob_str(a->tenant));
+    return dispatch_say(turn, blob_str(a->tenant), a->lane, &event);
 }

@@ -78,6 +78,10 @@ int dispatch_piece(const struct event *event)
         return piece_of(event->as.attempt_reported.send, event->as.attempt_reported.n);
     case EVENT_ATTEMPT_PRICED:
         return piece_of(event->as.attempt_priced.send, event->as.attempt_priced.n);
+    case EVENT_REPEAT_WANTED:
+        return piece_of(event->as.repeat_wanted.send, event->as.repeat_wanted.n);
+    case EVENT_REPEAT_RELEASED:
+        return piece_of(event->as.repeat_released.send, event->as.repeat_released.n);
     case EVENT_CONTROL_APPLIED:
         return table_piece(event->as.control_applied.campaign);
     default:
@@ -94,7 +98,7 @@ static enum th_code load_attempt(struct dispatch *d, struct th_str *bytes)
         !saved_take(bytes, &texts.provider_id) || !saved_take(bytes, &texts.party) ||
         !saved_take(bytes, &texts.words) || a.stand > ATTEMPT_ACCEPTED ||
         !saved_is_bool(&a.has_campaign) || !saved_is_bool(&a.is_final) ||
-        !saved_is_bool(&a.is_taken))
+        !saved_is_bool(&a.wants_release) || !saved_is_bool(&a.is_taken))
         return TH_CORRUPT;
     return dispatch_restore(d, &a, &texts);
 }

@@ -114,7 +114,8 @@ static enum th_code say_started(struct turn *turn, const struct attempt_plan *pl
                                .session = (int64_t)d->env.session,
                                .txn_seq = (int64_t)turn->in->txn_seq,
                                .send_window_ms = d->config.send_window_ms,
-                               .call_timeout_ms = d->config.call_timeout_ms},
+                               .call_timeout_ms = d->config.call_timeout_ms,
+                               .send_by_us = plan->send_by_us},
     };
     if (wire && wire->caps.reconciliation == PROVIDER_IDEMPOTENT && wire->caps.key_life_s > 0)
         event.as.attempt_started.repeatable = (struct optional_repeatable){

@@ -20,8 +20,9 @@ struct attempt {
     int64_t contact;          /* whom it went to, for the last check of a repeat */
     struct th_id campaign;
     int64_t started_us;
-    int64_t due_at_us; /* the timer that counts; INT64_MAX: none */
-    uint64_t session;  /* that started it */
+    int64_t due_at_us;  /* the timer that counts; INT64_MAX: none */
+    int64_t send_by_us; /* of the newest release that it has; 0: no limit */
+    uint64_t session;   /* that started it */
     int32_t lane;
     int32_t rank;    /* of the best report so far */
     uint8_t lookups; /* made since the last report, or questions since it is unknown */
@@ -29,8 +30,9 @@ struct attempt {
     uint8_t stand;   /* enum attempt_stand */
     uint8_t channel; /* enum channel */
     bool has_campaign;
-    bool is_final; /* the report is; what is left is the price */
-    bool is_taken; /* an answer said so and named no id: no look-up's "no" is believed */
+    bool is_final;      /* the report is; what is left is the price */
+    bool wants_release; /* for a repeat, and has not got it yet */
+    bool is_taken;      /* an answer said so and named no id: no look-up's "no" is believed */
 };
 
 /* The blobs of an attempt. */

@@ -80,6 +80,9 @@ enum th_code resolve_lookup(struct turn *turn, const struct attempt *a,
                             const struct provider_lookup *lookup);
 enum th_code resolve_repeat(struct turn *turn, const struct answer *answer);
 
+/* A repeat has got the release that it wanted. */
+enum th_code resolve_released(struct turn *turn, const struct repeat_released *ev);
+
 /* --- circuit.c
  * --------------------------------------------------------------------------------------------- */
 

@@ -361,6 +361,12 @@ bool fold_send_of(const struct event *ev, struct th_id *out)
     case EVENT_ATTEMPT_REPORTED:
         *out = ev->as.attempt_reported.send;
         return true;
+    case EVENT_REPEAT_WANTED:
+        *out = ev->as.repeat_wanted.send;
+        return true;
+    case EVENT_REPEAT_RELEASED:
+        *out = ev->as.repeat_released.send;
+        return true;
     case EVENT_ATTEMPT_PRICED:
         *out = ev->as.attempt_priced.send;
         return true;

@@ -366,7 +366,8 @@ static enum th_code noted(struct retry *retry, struct send *s, const struct send
         uncount(s);
         return move(retry, s, SEND_RELEASED, ev->send_at_us);
     case SEND_STANDING_UNKNOWN:
-        s->is_taken = th_str_eq(ev->reason, TAKEN_REASON);
+        if (s->stand != SEND_UNKNOWN) /* else it is about a repeat */
+            s->is_taken = th_str_eq(ev->reason, TAKEN_REASON);
         return move(retry, s, SEND_UNKNOWN, INT64_MAX);
     case SEND_STANDING_ACCEPTED:
         return ev->due_at_us ? move(retry, s, SEND_ACCEPTED, due) : gone(retry, s);

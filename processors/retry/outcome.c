@@ -416,6 +416,8 @@ enum th_code outcome_take(struct turn *turn, const struct event *event)
         return take_returned(turn, &event->as.attempt_returned);
     case EVENT_ATTEMPT_REPORTED:
         return take_reported(turn, &event->as.attempt_reported);
+    case EVENT_REPEAT_WANTED:
+        return repeat_wanted(turn, &event->as.repeat_wanted);
     case EVENT_SEND_STUCK:
         return take_stuck(turn, &event->as.send_stuck);
     default:

@@ -62,6 +62,8 @@ static enum th_code released(struct turn *turn, const struct send_released *ev)
 {
     const struct send *s = send_of(turn, ev->send);
 
+    if (s && s->stand == SEND_UNKNOWN)
+        return repeat_released(turn, ev);
     if (!s || s->stand != SEND_ASKED)
         return turn_settle(turn, ev->campaign, ev->meta.tenant);
     struct event event = {

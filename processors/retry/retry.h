@@ -15,6 +15,12 @@
  * release is used up exactly once: when the send leaves released or planned. Nothing is planned
  * again before the attempt before has come back, was proven not executed, or ended.
  *
+ * A repeat of an unknown attempt under its key, for which dispatch wants a release (RepeatWanted),
+ * is no other attempt: the send stays unknown, asks campaign as any other, and passes what it is
+ * granted on (RepeatReleased, on dispatch.requests); by that the release is used up. Nothing is
+ * asked or passed on for who was cancelled, or reached by an attempt before. A grant that finds the
+ * send settled is used up likewise; one that finds it asking for its next attempt is that one's.
+ *
  * A provider may take a final no back, however late: proof that an attempt reached the person ends
  * the send, wherever it stands. Only where a later attempt is with dispatch (planned, unknown),
  * which cannot be stopped for certain, it is kept (SendReached) until that one has come to an end

@@ -52,6 +52,11 @@ static_assert(sizeof(struct send) <= 72, "a million sends and their timers are s
 /* The reason of SendNoted unknown that says so; it stays for ever. */
 #define TAKEN_REASON TH_STR("accepted_without_id")
 
+/* The reasons of SendNoted unknown that say that a repeat of the attempt wants a release, and that
+ * it got one, which is used up by that; they stay for ever. */
+#define REPEAT_WANTED_REASON   TH_STR("repeat_wanted")
+#define REPEAT_RELEASED_REASON TH_STR("repeat_released")
+
 /* The reason of RetryScheduled that says that the attempt before stayed in doubt, and of SendEnded
  * where nobody can tell whether anybody was called. */
 #define DOUBT_REASON TH_STR("in_doubt")

@@ -93,6 +93,13 @@ static enum th_code want(struct turn *turn, struct moves *moves, struct th_id se
     return TH_OK;
 }
 
+static bool is_repeat_wanted(const struct event *event)
+{
+    return event->type == EVENT_SEND_NOTED &&
+           event->as.send_noted.standing == SEND_STANDING_UNKNOWN &&
+           th_str_eq(event->as.send_noted.reason, REPEAT_WANTED_REASON);
+}
+
 static enum th_code note_move(struct turn *turn, struct th_id send, struct th_str tenant,
                               struct before before, const struct event *event)
 {
@@ -111,7 +118,8 @@ static enum th_code note_move(struct turn *turn, struct th_id send, struct th_st
         arrive(moves, after.stand);
     else
         finish(moves, event);
-    if (after.is_live && after.stand == SEND_ASKED && before.stand != SEND_ASKED)
+    bool is_asked = after.is_live && after.stand == SEND_ASKED && before.stand != SEND_ASKED;
+    if (is_asked || is_repeat_wanted(event))
         return want(turn, moves, send);
     return TH_OK;
 }

@@ -71,6 +71,15 @@ enum th_code plan_has_lane(struct turn *turn, const struct send *s, bool *out);
 /* An open lane that the send has not tried; 0: none. */
 enum th_code plan_other_lane(struct turn *turn, const struct send *s, int32_t *out);
 
+/* --- repeat.c: the last attempt again, under its key
+ * ---------------------------------------------------------- */
+
+/* Dispatch wants a release for it. */
+enum th_code repeat_wanted(struct turn *turn, const struct repeat_wanted *ev);
+
+/* Campaign grants one while the outcome is unknown. */
+enum th_code repeat_released(struct turn *turn, const struct send_released *ev);
+
 /* --- outcome.c
  * ------------------------------------------------------------------------------------------ */
 

@@ -283,6 +283,8 @@ static void noted(struct world *world, const struct send_noted *ev)
         finish(world, ev->send, END_ACCEPTED, ev->reason, false, "SendNoted");
     else if (ev->standing == SEND_STANDING_RELEASED)
         live(world, ev->send, "SendNoted")->release = ev->release;
+    else if (th_str_eq(ev->reason, TH_STR("repeat_released")))
+        attempt_of(world, live(world, ev->send, "SendNoted"), ev->n)->release = ev->release;
     else
         live(world, ev->send, "SendNoted");
 }
@@ -334,15 +336,18 @@ static void not_executed(struct world *world, struct th_id id, int32_t n, const 
 }
 
 /* Where the provider can be asked, or takes the request again under its key, nobody is in doubt,
- * given time and clocks that do not jump. */
-static void in_doubt(struct world *world, struct attempt_fact *attempt)
+ * given time and clocks that do not jump; but who was reached by an attempt before is not repeated.
+ */
+static void in_doubt(struct world *world, const struct send_fact *send,
+                     struct attempt_fact *attempt)
 {
     bool has_time = world->options.odds.jump == 0 && world->options.callback_window_us >= MINUTE_US;
 
     attempt->is_in_doubt = true;
     if (has_time && attempt->reconciliation == PROVIDER_LOOKUP)
         world_fail(world, "an attempt is in doubt, and the provider could have been asked");
-    if (has_time && attempt->reconciliation == PROVIDER_IDEMPOTENT && !attempt->has_failed_repeat)
+    if (has_time && attempt->reconciliation == PROVIDER_IDEMPOTENT && !attempt->has_failed_repeat &&
+        !send->has_proof)
         world_fail(world, "an attempt is in doubt, and could have been repeated under its key");
 }
 
@@ -367,7 +372,8 @@ static void outcome(struct world *world, struct th_id send, int32_t n, enum atte
         checks->counts[SIM_UNKNOWN]++;
         break;
     case ATTEMPT_OUTCOME_IN_DOUBT:
-        in_doubt(world, attempt_of(world, send_of(world, send, "an outcome"), n));
+        in_doubt(world, send_of(world, send, "an outcome"),
+                 attempt_of(world, send_of(world, send, "an outcome"), n));
         break;
     case ATTEMPT_OUTCOME_ACCEPTED:
         break;

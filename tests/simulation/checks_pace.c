@@ -1,4 +1,5 @@
 /* The pace of a campaign, held against the provider's ledger. */
+#include "processors/campaign/pace.h"
 #include "tests/simulation/checks_private.h"
 
 #include <assert.h>
@@ -9,7 +10,7 @@
 void checks_pace_free(struct campaign_fact *campaign)
 {
     free(campaign->executed);
-    free(campaign->release_paces);
+    free(campaign->releases);
 }
 
 /* --- what was released --------------------------------------------------------------------------
@@ -17,7 +18,7 @@ void checks_pace_free(struct campaign_fact *campaign)
 
 /* Releases are numbered without a gap, and each has the pace that held when it was made. */
 static void number_releases(struct world *world, struct th_id id, int64_t first, int64_t n,
-                            int64_t send_by_us)
+                            int64_t send_at_us, int64_t send_by_us)
 {
     struct campaign_fact *campaign = &world->checks->campaigns[checks_campaign(world, id)];
 
@@ -26,18 +27,19 @@ static void number_releases(struct world *world, struct th_id id, int64_t first,
     if (n > 0 && (send_by_us != 0) != (campaign->pace != 0))
         world_fail(world, "release %" PRId64 " has a limit, or none, against the pace %d", first,
                    campaign->pace);
-    if (n > 0 && campaign->pace != 0 && first > 0 && campaign->release_paces[first - 1] == 0) {
+    if (n > 0 && campaign->pace != 0 && first > 0 && campaign->releases[first - 1].pace == 0) {
         campaign->limited_us = world_now(world);
         campaign->limited_release = first;
     }
     for (int64_t i = 0; i < n; i++) {
         if (campaign->releases_n == campaign->releases_cap) {
             campaign->releases_cap = campaign->releases_cap ? 2 * campaign->releases_cap : 64;
-            campaign->release_paces = reallocarray(campaign->release_paces, campaign->releases_cap,
-                                                   sizeof *campaign->release_paces);
-            assert(campaign->release_paces);
+            campaign->releases = reallocarray(campaign->releases, campaign->releases_cap,
+                                              sizeof *campaign->releases);
+            assert(campaign->releases);
         }
-        campaign->release_paces[campaign->releases_n++] = campaign->pace;
+        campaign->releases[campaign->releases_n++] =
+            (struct release_fact){campaign->pace, send_at_us, send_by_us};
     }
 }
 
@@ -59,12 +61,12 @@ void checks_pace_told(struct world *world, const struct event *event)
         break;
     case EVENT_CAMPAIGN_RELEASED:
         number_releases(world, released->campaign, released->first_release,
-                        released->rows - (int64_t)released->suppressed_rows.n,
+                        released->rows - (int64_t)released->suppressed_rows.n, released->send_at_us,
                         released->send_by_us);
         break;
     case EVENT_CAMPAIGN_RE_RELEASED:
         number_releases(world, granted->campaign, granted->first_release, (int64_t)granted->sends.n,
-                        granted->send_by_us);
+                        granted->send_at_us, granted->send_by_us);
         break;
     default:
         break;
@@ -111,7 +113,7 @@ static void check_drained(struct world *world, int i, const struct attempt_fact 
     const struct campaign_fact *campaign = &world->checks->campaigns[i];
 
     if (attempt->release < campaign->limited_release &&
-        campaign->release_paces[attempt->release] == 0 &&
+        campaign->releases[attempt->release].pace == 0 &&
         attempt->reconciliation != PROVIDER_IDEMPOTENT &&
         world_now(world) > campaign->limited_us + WAY_US)
         world_fail(world,
@@ -120,11 +122,26 @@ static void check_drained(struct world *world, int i, const struct attempt_fact 
                    i, attempt->release);
 }
 
+/* Every call, a repeat's too, takes the place of its newest release: not before its time, and no
+ * later than the way to the provider after it, given clocks that do not jump. */
+static void check_place(struct world *world, int i, const struct attempt_fact *attempt)
+{
+    const struct release_fact *release = &world->checks->campaigns[i].releases[attempt->release];
+
+    if (world->options.odds.jump != 0 || release->send_by_us == 0)
+        return;
+    if (world_utc(world) < release->send_at_us ||
+        world_utc(world) > release->send_by_us + PACE_WAY_US)
+        world_fail(world, "campaign %d: release %" PRId64 " was for another time", i,
+                   attempt->release);
+}
+
 void checks_pace_called(struct world *world, int i, const struct attempt_fact *attempt)
 {
     struct campaign_fact *campaign = &world->checks->campaigns[i];
 
-    note_call(world, campaign, campaign->release_paces[attempt->release]);
+    note_call(world, campaign, campaign->releases[attempt->release].pace);
     check_window(world, i);
+    check_place(world, i, attempt);
     check_drained(world, i, attempt);
 }

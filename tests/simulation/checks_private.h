@@ -43,6 +43,13 @@ struct row_fact {
     bool is_duplicate;
 };
 
+/* A release of a campaign. */
+struct release_fact {
+    int pace;           /* that held when it was made; 0: none */
+    int64_t send_at_us; /* UTC */
+    int64_t send_by_us; /* 0: no limit */
+};
+
 /* A call, and the pace its release was made at; 0: none. */
 struct paced_call {
     int64_t at_us;
@@ -53,8 +60,8 @@ struct campaign_fact {
     struct row_fact *rows;
     struct paced_call *executed;
     size_t executed_n, executed_cap;
-    int pace;           /* of what is released now; 0: none */
-    int *release_paces; /* by the number of the release */
+    int pace;                      /* of what is released now; 0: none */
+    struct release_fact *releases; /* by their numbers */
     size_t releases_n, releases_cap;
     int64_t limited_us;      /* when the last release after one without a limit was seen, */
     int64_t limited_release; /* and which it is; 0: there was none */

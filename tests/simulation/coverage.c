@@ -70,6 +70,8 @@ enum {
     R_UNREACHED_NOW,
     R_UNREACHED,
     R_PRICED,
+    R_REPEAT_WANTED,
+    R_RELEASE,
 };
 
 static const char *const retry_columns[] = {"released", "planned", "accepted", "unknown", "waiting",
@@ -104,6 +106,8 @@ static const struct row retry_rows[] = {
     [R_UNREACHED_NOW] = {"reported: not reached, try again", "r~o~rr~~ro"},
     [R_UNREACHED] = {"reported: not reached", "~~o~r~~~ro"},
     [R_PRICED] = {"priced", "or~~oor~oo"},
+    [R_REPEAT_WANTED] = {"a repeat wants a release", "~~~o~~~~~~"},
+    [R_RELEASE] = {"another release", "~~ro~o~~~o"},
 };
 
 /* --- dispatch: what becomes of a call × where the attempt stands -------------------------------
@@ -127,6 +131,7 @@ enum {
     D_JOURNALLED,
     D_ON_ITS_WAY,
     D_FINAL,
+    D_RELEASE,
 };
 
 static const char *const dispatch_columns[] = {"started", "unknown", "accepted", "gone"};
@@ -150,6 +155,7 @@ static const struct row dispatch_rows[] = {
     [D_JOURNALLED] = {"journal: not there, or has it", "oror"},
     [D_ON_ITS_WAY] = {"callback: on its way", "oooo"},
     [D_FINAL] = {"callback: final", "oooo"},
+    [D_RELEASE] = {"a release for a repeat", "~oss"},
 };
 
 /* --- what went wrong, and what people did ------------------------------------------------------
@@ -322,7 +328,7 @@ static int reported_row(const struct attempt_reported *ev)
 
 static int outcome_row(const struct event *event, struct attempt_ref *out)
 {
-    switch ((int)event->type) { /* what else retry reads is no outcome */
+    switch ((int)event->type) { /* the rest is a first request */
     case EVENT_ATTEMPT_RESULT:
         *out = (struct attempt_ref){event->as.attempt_result.send, event->as.attempt_result.n};
         return result_row(&event->as.attempt_result);
@@ -338,6 +344,12 @@ static int outcome_row(const struct event *event, struct attempt_ref *out)
     case EVENT_ATTEMPT_PRICED:
         *out = (struct attempt_ref){event->as.attempt_priced.send, event->as.attempt_priced.n};
         return R_PRICED;
+    case EVENT_REPEAT_WANTED:
+        *out = (struct attempt_ref){event->as.repeat_wanted.send, event->as.repeat_wanted.n};
+        return R_REPEAT_WANTED;
+    case EVENT_SEND_RELEASED:
+        *out = (struct attempt_ref){event->as.send_released.send, 0};
+        return R_RELEASE;
     default:
         return -1;
     }
@@ -355,7 +367,7 @@ static enum th_code watch_retry(void *core, const struct input *in, struct core_
     else if (row == R_REACHED && n > ref.n)
         count(OF_RETRY, R_REACHED_BEFORE, (int)stand);
     else if (row >= 0)
-        count(OF_RETRY, row, n == ref.n ? (int)stand : LATER_N);
+        count(OF_RETRY, row, n == ref.n || row == R_RELEASE ? (int)stand : LATER_N);
     return retry_core.decide(core, in, out);
 }
 
@@ -452,6 +464,11 @@ static enum th_code watch_dispatch(void *core, const struct input *in, struct co
         row = answer_row(in->answer, &ref);
     else if (in->type == INPUT_EVENT && in->event->type == EVENT_CALLBACK_RECEIVED)
         row = callback_row(&in->event->as.callback_received, &ref);
+    else if (in->type == INPUT_EVENT && in->event->type == EVENT_REPEAT_RELEASED) {
+        ref = (struct attempt_ref){in->event->as.repeat_released.send,
+                                   in->event->as.repeat_released.n};
+        row = D_RELEASE;
+    }
     if (row >= 0)
         count(OF_DISPATCH, row, dispatch_look(core, ref, &stand) ? (int)stand : D_GONE);
     return pretend(core, in, out);

@@ -157,8 +157,13 @@ static void tell_noted(const struct world *world, const struct send_noted *ev)
             ev->due_at_us ? ", and waits for the report" : "");
         break;
     case SEND_STANDING_UNKNOWN:
-        say(world, "retry", "notes that nobody knows whether %s was reached (%.*s)", name,
-            TH_ARG(ev->reason));
+        if (th_str_eq(ev->reason, TH_STR("repeat_wanted")))
+            say(world, "retry", "asks for a release to repeat attempt %d of %s", ev->n, name);
+        else if (th_str_eq(ev->reason, TH_STR("repeat_released")))
+            say(world, "retry", "has a release to repeat attempt %d of %s", ev->n, name);
+        else
+            say(world, "retry", "notes that nobody knows whether %s was reached (%.*s)", name,
+                TH_ARG(ev->reason));
         break;
     case SEND_STANDING_PARKED:
         say(world, "retry", "parks %s (%.*s)", name, TH_ARG(ev->reason));
@@ -237,6 +242,14 @@ static void tell_dispatch(const struct world *world, const struct event *event)
     case EVENT_ATTEMPT_REPORTED:
         say(world, "dispatch", "learns that attempt %d of %s is %.*s", event->as.attempt_reported.n,
             who(world, event->as.attempt_reported.send), TH_ARG(event->as.attempt_reported.status));
+        break;
+    case EVENT_REPEAT_WANTED:
+        say(world, "dispatch", "wants a release to repeat attempt %d of %s",
+            event->as.repeat_wanted.n, who(world, event->as.repeat_wanted.send));
+        break;
+    case EVENT_REPEAT_RELEASED:
+        say(world, "dispatch", "may repeat attempt %d of %s", event->as.repeat_released.n,
+            who(world, event->as.repeat_released.send));
         break;
     case EVENT_ATTEMPT_PRICED:
         say(world, "dispatch", "%s attempt %d of %s",

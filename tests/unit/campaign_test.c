@@ -313,6 +313,38 @@ static void test_a_pace_waits_for_those_without_a_limit(void **unused)
     }
 }
 
+static struct campaign_counts counts_now(const struct desk *desk)
+{
+    struct campaign_counts counts;
+
+    assert_true(campaign_look(desk->core, campaign, &counts));
+    return counts;
+}
+
+/* Who asked for a repeat, and was told of by a callback, asks in vain: nobody is left. */
+static void test_an_ask_of_who_has_settled_does_not_hold_the_end_up(void **unused)
+{
+    static const struct th_id send = {.b = {3}};
+    struct desk desk;
+    struct event wanted = {.type = EVENT_RELEASE_WANTED,
+                           .as.release_wanted = {.campaign = campaign, .sends = {&send, 1}}};
+
+    (void)unused;
+    (void)run_at(&desk, 0);
+    for (int i = 0; i < ROWS && counts_now(&desk).requested < ROWS; i++) {
+        settle(&desk, open_now(&desk));
+        (void)go_on(&desk, 0);
+    }
+    set_pace(&desk, 1); /* which answers nobody before all who were let go have come back */
+    desk_event(&desk, TOPIC_CAMPAIGN_PROGRESS, &wanted);
+    assert_int_equal(counts_now(&desk).asking, 1);
+    settle(&desk, open_now(&desk));
+    assert_non_null(desk_heard(&desk, EVENT_CAMPAIGN_COMPLETED, 0));
+    assert_null(desk_heard(&desk, EVENT_SEND_RELEASED, 0));
+    assert_int_equal(counts_now(&desk).asking, 0);
+    desk_close(&desk);
+}
+
 static void test_none_again_lets_all_go(void **unused)
 {
     struct desk desk;
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_the_next_release_keeps_the_new_distance),
         cmocka_unit_test(test_without_a_pace_all_go_at_once),
         cmocka_unit_test(test_a_pace_waits_for_those_without_a_limit),
+        cmocka_unit_test(test_an_ask_of_who_has_settled_does_not_hold_the_end_up),
         cmocka_unit_test(test_none_again_lets_all_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

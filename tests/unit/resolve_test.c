@@ -87,6 +87,59 @@ static void begin(struct desk *desk, int32_t lane)
     assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
 }
 
+static const struct th_id campaign = {.b = {9}};
+
+static void control(struct desk *desk, int64_t version, enum control_state to)
+{
+    struct event event = {
+        .type = EVENT_CAMPAIGN_CONTROLLED,
+        .as.campaign_controlled = {.campaign = campaign, .version = version, .state = to}};
+
+    desk_refer(desk, TOPIC_CAMPAIGN_CONTROL, &event);
+}
+
+/* One of a campaign, which must be started within two seconds. */
+static void begin_paced(struct desk *desk, int32_t lane)
+{
+    struct event event = {
+        .type = EVENT_ATTEMPT_PLAN,
+        .as.attempt_plan = {.send = attempt.send,
+                            .n = attempt.n,
+                            .campaign = {true, campaign},
+                            .lane = lane,
+                            .channel = CHANNEL_SMS,
+                            .to = {.as.string = NUMBER},
+                            .contact = contact_hash(DESK_TENANT, NUMBER),
+                            .sender = TH_STR("+911140000000"),
+                            .text = {.as.string = WORDS},
+                            .lang = TH_STR("en-IN"),
+                            .send_at_us = desk->now_us,
+                            .send_by_us = desk->now_us + 2 * SECOND},
+    };
+
+    control(desk, 1, CONTROL_STATE_RUNNING);
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+    assert_non_null(desk_heard(desk, EVENT_ATTEMPT_STARTED, 0));
+}
+
+/* The repeat has a release, from then on and for two seconds; or without a limit. */
+static void release(struct desk *desk, int64_t after_us, bool has_limit)
+{
+    int64_t at = desk->now_us + after_us;
+    struct event event = {
+        .type = EVENT_REPEAT_RELEASED,
+        .as.repeat_released = {.send = attempt.send,
+                               .n = attempt.n,
+                               .campaign = {true, campaign},
+                               .lane = LANE_KEY,
+                               .release = 7,
+                               .send_at_us = at,
+                               .send_by_us = has_limit ? at + 2 * SECOND : 0},
+    };
+
+    desk_event(desk, TOPIC_DISPATCH_REQUESTS, &event);
+}
+
 static void tell(struct desk *desk, enum answer_type type, enum provider_result result,
                  bool is_taken)
 {
@@ -248,6 +301,158 @@ static void test_a_repeat_is_the_same_request(void **state)
     assert_resolved(desk, ATTEMPT_OUTCOME_ACCEPTED, RESOLVED_HOW_IDEMPOTENT_REPLAY);
 }
 
+/* Said once on each of the two topics, and nothing is sent. */
+static void assert_wanted(const struct desk *desk)
+{
+    const struct event *wanted = desk_heard(desk, EVENT_REPEAT_WANTED, 0);
+
+    assert_non_null(wanted);
+    assert_memory_equal(&wanted->as.repeat_wanted.send, &attempt.send, sizeof attempt.send);
+    assert_int_equal(wanted->as.repeat_wanted.n, attempt.n);
+    assert_non_null(desk_heard(desk, EVENT_REPEAT_WANTED, 1));
+    assert_null(desk_heard(desk, EVENT_REPEAT_WANTED, 2));
+    assert_int_equal(desk->effects_n, 0);
+}
+
+static void lose_paced(struct desk *desk)
+{
+    begin_paced(desk, LANE_KEY);
+    tell(desk, ANSWER_CALL_ENDED, PROVIDER_UNKNOWN, false);
+    desk_wait(desk, 60 * SECOND);
+    assert_wanted(desk);
+}
+
+static void test_a_late_repeat_wants_a_release(void **state)
+{
+    struct desk *desk = *state;
+
+    lose_paced(desk);
+    print_message("  until it has one it neither asks again nor is made\n");
+    for (int i = 0; i < 5; i++) {
+        desk_wait(desk, 90 * SECOND);
+        assert_int_equal(desk->said_n, 0);
+        assert_int_equal(desk->effects_n, 0);
+    }
+    print_message("  it is made in the time of the release\n");
+    release(desk, 5 * SECOND, true);
+    assert_int_equal(desk->effects_n, 0);
+    const struct effect_call *call = &asks_after(desk, 5, EFFECT_REPEAT)->as.call;
+    assert_int_equal(call->send_by_us, desk->now_us + 2 * SECOND);
+    assert_memory_equal(&call->attempt, &attempt, sizeof attempt);
+    print_message("  it fails: the next one wants a release again\n");
+    tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_UNKNOWN, false);
+    desk_wait(desk, 90 * SECOND);
+    assert_wanted(desk);
+    release(desk, 0, true);
+    desk_wait(desk, 0);
+    assert_int_equal(desk->effects_n, 1);
+    tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_ACCEPTED, false);
+    assert_resolved(desk, ATTEMPT_OUTCOME_ACCEPTED, RESOLVED_HOW_IDEMPOTENT_REPLAY);
+}
+
+static void test_a_release_that_nobody_waits_for_changes_nothing(void **unused)
+{
+    static const struct {
+        const char *says;
+        bool is_lost;
+        enum provider_result told; /* of the call, or of the repeat */
+    } cases[] = {
+        {"the call is under way", false, PROVIDER_UNKNOWN},
+        {"a callback came before", true, PROVIDER_ACCEPTED},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        if (cases[i].is_lost)
+            lose_paced(desk);
+        else
+            begin_paced(desk, LANE_KEY);
+        if (cases[i].told == PROVIDER_ACCEPTED)
+            tell(desk, ANSWER_CALL_ENDED, PROVIDER_ACCEPTED, false);
+        release(desk, 0, true);
+        assert_int_equal(desk->said_n, 0);
+        desk_wait(desk, SECOND);
+        assert_int_equal(desk->effects_n, 0);
+        tear_down(&state);
+    }
+}
+
+static void test_a_release_without_a_limit_is_for_every_repeat(void **state)
+{
+    struct desk *desk = *state;
+
+    lose_paced(desk);
+    release(desk, 0, false);
+    desk_wait(desk, 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(desk->effects_n, 1);
+        assert_int_equal(desk->effects[0].as.call.send_by_us, 0);
+        tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_UNKNOWN, false);
+        desk_wait(desk, 90 * SECOND);
+        assert_null(desk_heard(desk, EVENT_REPEAT_WANTED, 0));
+    }
+}
+
+static void test_what_else_forbids_a_repeat_the_last_look_tells(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum control_state to;
+        bool is_wanted; /* a release, when it is forbidden */
+    } cases[] = {
+        {"paused before it was due", CONTROL_STATE_PAUSED, false},
+        {"cancelled before it was due", CONTROL_STATE_CANCELLED, false},
+        {"paused while it waits", CONTROL_STATE_PAUSED, true},
+        {"cancelled while it waits", CONTROL_STATE_CANCELLED, true},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        begin_paced(desk, LANE_KEY);
+        tell(desk, ANSWER_CALL_ENDED, PROVIDER_UNKNOWN, false);
+        if (cases[i].is_wanted)
+            desk_wait(desk, 60 * SECOND);
+        control(desk, 2, cases[i].to);
+        desk_wait(desk, 90 * SECOND);
+        assert_null(desk_heard(desk, EVENT_REPEAT_WANTED, 0));
+        assert_int_equal(desk->effects_n, 1);
+        assert_true(desk->effects[0].as.call.send_by_us < desk->now_us); /* late in any case */
+        tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_NOT_SENT, false);
+        assert_null(desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0));
+        desk_wait(desk, config.callback_window_sms_us);
+        for (int k = 0; k < 3 && desk->effects_n; k++) {
+            tell(desk, ANSWER_REPEAT_ENDED, PROVIDER_NOT_SENT, false);
+            if (!desk_heard(desk, EVENT_ATTEMPT_RESOLVED, 0))
+                desk_wait(desk, 90 * SECOND);
+        }
+        assert_resolved(desk, ATTEMPT_OUTCOME_IN_DOUBT, RESOLVED_HOW_POLICY);
+        tear_down(&state);
+    }
+}
+
+static void test_who_took_over_still_waits_for_the_release(void **state)
+{
+    struct desk *desk = *state;
+
+    lose_paced(desk);
+    desk_reopen(desk, &config);
+    desk_wait(desk, 60 * SECOND);
+    assert_null(desk_heard(desk, EVENT_REPEAT_WANTED, 0));
+    assert_int_equal(desk->effects_n, 0);
+    release(desk, 0, true);
+    desk_wait(desk, 0);
+    assert_int_equal(desk->effects_n, 1);
+    assert_int_equal(desk->effects[0].type, EFFECT_REPEAT);
+}
+
 static void test_only_acceptance_of_a_repeat_proves_anything(void **state)
 {
     static const enum provider_result results[] = {PROVIDER_REJECTED, PROVIDER_THROTTLED,
@@ -330,6 +535,11 @@ int main(void)
         DESK_TEST(test_no_answer_to_the_question_is_no_no),
         DESK_TEST(test_quarantine_is_as_long_as_the_provider_needs),
         DESK_TEST(test_a_repeat_is_the_same_request),
+        DESK_TEST(test_a_late_repeat_wants_a_release),
+        cmocka_unit_test(test_a_release_that_nobody_waits_for_changes_nothing),
+        DESK_TEST(test_a_release_without_a_limit_is_for_every_repeat),
+        cmocka_unit_test(test_what_else_forbids_a_repeat_the_last_look_tells),
+        DESK_TEST(test_who_took_over_still_waits_for_the_release),
         DESK_TEST(test_only_acceptance_of_a_repeat_proves_anything),
         DESK_TEST(test_a_repeat_ends_before_the_key_does),
         DESK_TEST(test_who_took_over_asks_after_a_quarantine_of_its_own),

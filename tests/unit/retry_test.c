@@ -346,7 +346,7 @@ static void answer_recipient(const struct effect *asked, struct th_arena *arena,
                         .as.recipient_read = {.send = asked->as.read_recipient.send, .row = row}};
 }
 
-static void define(struct desk *desk)
+static void define_as(struct desk *desk, enum send_policy policy)
 {
     static const struct text_section texts[] = {{.text = {.as.string = {"hello", 5}}}};
     struct event event = {.type = EVENT_CAMPAIGN_DEFINED,
@@ -355,9 +355,15 @@ static void define(struct desk *desk)
                                                   .spec = {.channel = CHANNEL_SMS,
                                                            .texts = {texts, 1},
                                                            .window_to_min = 1440,
-                                                           .attempts_max = 4}}};
+                                                           .attempts_max = 4,
+                                                           .policy = policy}}};
 
     desk_refer(desk, TOPIC_CAMPAIGN_CONTROL, &event);
+}
+
+static void define(struct desk *desk)
+{
+    define_as(desk, SEND_POLICY_AT_MOST_ONCE);
 }
 
 static void control(struct desk *desk, int64_t version, enum control_state to)
@@ -439,7 +445,7 @@ static void release(struct desk *desk, int64_t after_us)
 
 /* A call of a campaign whose first attempt was reported as failed, and how far it has come since.
  */
-static void bring_to(struct desk *desk, enum send_stand stand)
+static void bring_to_defined(struct desk *desk, enum send_stand stand)
 {
     struct event event = {
         .type = EVENT_SEND_REQUESTED,
@@ -453,7 +459,6 @@ static void bring_to(struct desk *desk, enum send_stand stand)
     int32_t n;
 
     desk->answer = answer_recipient;
-    define(desk);
     control(desk, 1, CONTROL_STATE_RUNNING);
     desk_event(desk, TOPIC_SEND_REQUESTS, &event);
     tell_report(desk, 1, 1, CHANNEL_CALL, ERROR_CLASS_TRANSIENT, TH_STR(""));
@@ -473,6 +478,12 @@ static void bring_to(struct desk *desk, enum send_stand stand)
         tell_result(desk, 1, 2, ATTEMPT_OUTCOME_ACCEPTED, ERROR_CLASS_NONE, TH_STR(""));
     assert_true(retry_look(desk->core, send_id(1), &now, &n));
     assert_int_equal(now, stand);
+}
+
+static void bring_to(struct desk *desk, enum send_stand stand)
+{
+    define(desk);
+    bring_to_defined(desk, stand);
 }
 
 static void assert_reached(const struct desk *desk, const char *reason)
@@ -635,6 +646,138 @@ static void test_proof_is_kept_while_an_attempt_is_in_the_air(void **unused)
     }
 }
 
+static void want_repeat(struct desk *desk, int32_t n)
+{
+    struct event event = {
+        .type = EVENT_REPEAT_WANTED,
+        .as.repeat_wanted = {
+            .send = send_id(1), .n = n, .campaign = {true, send_id(99)}, .lane = 1}};
+
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &event);
+}
+
+static void test_a_repeat_asks_for_a_release(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum send_stand stand;
+        int32_t n;
+        enum control_state control;
+        bool is_reached; /* by the attempt before */
+        bool is_asked;
+    } cases[] = {
+        {"the outcome is unknown", SEND_UNKNOWN, 2, CONTROL_STATE_RUNNING, false, true},
+        {"in a pause too: campaign answers after it", SEND_UNKNOWN, 2, CONTROL_STATE_PAUSED, false,
+         true},
+        {"it is cancelled", SEND_UNKNOWN, 2, CONTROL_STATE_CANCELLED, false, false},
+        {"the attempt before reached the person", SEND_UNKNOWN, 2, CONTROL_STATE_RUNNING, true,
+         false},
+        {"of an attempt that was left behind", SEND_UNKNOWN, 1, CONTROL_STATE_RUNNING, false,
+         false},
+        {"a callback came first", SEND_ACCEPTED, 2, CONTROL_STATE_RUNNING, false, false},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        enum send_stand stand;
+        int32_t n;
+        bring_to(desk, cases[i].stand);
+        if (cases[i].is_reached)
+            tell_answered(desk, 1);
+        if (cases[i].control != CONTROL_STATE_RUNNING)
+            control(desk, 2, cases[i].control);
+        want_repeat(desk, cases[i].n);
+        const struct event *wanted = desk_heard(desk, EVENT_RELEASE_WANTED, 0);
+        assert_true((wanted != NULL) == cases[i].is_asked);
+        assert_true((desk_heard(desk, EVENT_SEND_NOTED, 0) != NULL) == cases[i].is_asked);
+        if (wanted)
+            assert_int_equal(wanted->as.release_wanted.sends.n, 1);
+        assert_null(desk_heard(desk, EVENT_SENDS_MOVED, 0));
+        assert_true(retry_look(desk->core, send_id(1), &stand, &n));
+        assert_int_equal(stand, cases[i].stand);
+        tear_down(&state);
+    }
+}
+
+static void test_a_release_for_a_repeat_is_used_up_at_once(void **unused)
+{
+    static const struct {
+        const char *says;
+        enum send_stand stand;
+        enum control_state control;
+        bool is_reached;
+        bool is_passed_on;
+    } cases[] = {
+        {"the outcome is unknown", SEND_UNKNOWN, CONTROL_STATE_RUNNING, false, true},
+        {"paused: dispatch knows, or will ask again", SEND_UNKNOWN, CONTROL_STATE_PAUSED, false,
+         true},
+        {"it is cancelled", SEND_UNKNOWN, CONTROL_STATE_CANCELLED, false, false},
+        {"the attempt before reached the person", SEND_UNKNOWN, CONTROL_STATE_RUNNING, true, false},
+        {"a callback came first", SEND_ACCEPTED, CONTROL_STATE_RUNNING, false, false},
+        {"another attempt is to follow", SEND_WAITING, CONTROL_STATE_RUNNING, false, false},
+    };
+    void *state;
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        print_message("  %s\n", cases[i].says);
+        set_up(&state);
+        struct desk *desk = state;
+        bring_to(desk, cases[i].stand);
+        want_repeat(desk, 2);
+        if (cases[i].is_reached)
+            tell_answered(desk, 1);
+        if (cases[i].control != CONTROL_STATE_RUNNING)
+            control(desk, 2, cases[i].control);
+        release(desk, 10 * SECOND);
+        const struct sends_moved *moved = &desk_heard(desk, EVENT_SENDS_MOVED, 0)->as.sends_moved;
+        assert_int_equal(moved->settled, 1);
+        assert_int_equal(moved->unknown, 0);
+        assert_int_equal(moved->accepted, 0);
+        const struct event *passed = desk_heard(desk, EVENT_REPEAT_RELEASED, 0);
+        assert_true((passed != NULL) == cases[i].is_passed_on);
+        if (passed) {
+            assert_int_equal(passed->as.repeat_released.n, 2);
+            assert_int_equal(passed->as.repeat_released.release, 2);
+            assert_int_equal(passed->as.repeat_released.send_at_us, desk->now_us + 10 * SECOND);
+            assert_int_equal(passed->as.repeat_released.send_by_us, desk->now_us + 12 * SECOND);
+        }
+        assert_null(desk_heard(desk, EVENT_SEND_PLANNED, 0));
+        tear_down(&state);
+    }
+}
+
+/* The provider said yes to it: what is noted of its repeats does not make that forgotten. */
+static void test_who_was_taken_stays_so_through_repeats(void **state)
+{
+    struct desk *desk = *state;
+    struct event taken = {.type = EVENT_ATTEMPT_RESULT,
+                          .as.attempt_result = {.send = send_id(1),
+                                                .n = 2,
+                                                .lane = 1,
+                                                .outcome = ATTEMPT_OUTCOME_UNKNOWN,
+                                                .accepted_without_id = true,
+                                                .retry_after_us = -1}};
+    struct event doubt = {
+        .type = EVENT_ATTEMPT_RESOLVED,
+        .as.attempt_resolved = {
+            .send = send_id(1), .n = 2, .lane = 1, .outcome = ATTEMPT_OUTCOME_IN_DOUBT}};
+
+    define_as(desk, SEND_POLICY_AT_LEAST_ONCE);
+    bring_to_defined(desk, SEND_PLANNED);
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &taken);
+    want_repeat(desk, 2);
+    release(desk, 0);
+    assert_non_null(desk_heard(desk, EVENT_REPEAT_RELEASED, 0));
+    desk_event(desk, TOPIC_SEND_OUTCOMES, &doubt);
+    assert_null(desk_heard(desk, EVENT_RETRY_SCHEDULED, 0));
+    assert_non_null(desk_heard(desk, EVENT_SEND_ENDED, 0));
+}
+
 static void test_what_is_left_behind_decides_nothing_else(void **state)
 {
     struct desk *desk = *state;
@@ -668,6 +811,10 @@ int main(void)
             tear_down),
         cmocka_unit_test(test_who_was_reached_after_all_is_not_called_again),
         cmocka_unit_test(test_proof_is_kept_while_an_attempt_is_in_the_air),
+        cmocka_unit_test(test_a_repeat_asks_for_a_release),
+        cmocka_unit_test(test_a_release_for_a_repeat_is_used_up_at_once),
+        cmocka_unit_test_setup_teardown(test_who_was_taken_stays_so_through_repeats, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_left_behind_decides_nothing_else, set_up,
                                         tear_down),
     };
