@@ -137,6 +137,13 @@ static void answers_lost_repeated(struct sim_options *o)
     o->lanes[0].reconciliation = PROVIDER_IDEMPOTENT;
 }
 
+static void requests_lost_repeated(struct sim_options *o)
+{
+    o->campaigns[0].pace_per_min = 30;
+    o->odds.dropped_before = 1000;
+    o->lanes[0].reconciliation = PROVIDER_IDEMPOTENT;
+}
+
 static void at_least_once(struct sim_options *o)
 {
     all_lost(o);
@@ -283,6 +290,8 @@ static const struct story stories[] = {
      wait_4_s, 1, true},
     {"repeated", "the answer is lost; the request is repeated under its key", answers_lost_repeated,
      wait_4_s, 1, true},
+    {"repeated_late", "the request is lost; what is repeated too late has a release of its own",
+     requests_lost_repeated, wait_4_s, 1, true},
     {"at_least_once", "in doubt, and called again where that is allowed", at_least_once, wait_4_s,
      1, true},
     {"pace", "three a minute apart by two seconds", at_a_pace, NULL, 3, false},

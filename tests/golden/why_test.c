@@ -138,6 +138,16 @@ static void noted(struct story *s, int64_t after_us, enum send_standing standing
     ev->release = release;
 }
 
+static void repeat_noted(struct story *s, int64_t after_us, const char *reason, int64_t release)
+{
+    struct send_noted *ev = &add(s, after_us, EVENT_SEND_NOTED)->as.send_noted;
+
+    ev->n = 1;
+    ev->standing = SEND_STANDING_UNKNOWN;
+    ev->reason = th_str(reason);
+    ev->release = release;
+}
+
 static void returned(struct story *s, int32_t n, int32_t lane, const char *reason)
 {
     struct attempt_returned *ev = &add(s, SECOND / 10, EVENT_ATTEMPT_RETURNED)->as.attempt_returned;
@@ -258,6 +268,19 @@ static void in_doubt_for_good(struct story *s)
     ended(s, 1, "in_doubt", false);
 }
 
+static void repeated_late(struct story *s)
+{
+    requested_by_campaign(s, 13);
+    planned(s, 1, 1, 13);
+    failed(s, 1, 1, ATTEMPT_OUTCOME_UNKNOWN, ERROR_CLASS_TRANSIENT, "owner_died", "", 0)->call_us =
+        0;
+    noted(s, 0, SEND_STANDING_UNKNOWN, "owner_died", 0, 0);
+    repeat_noted(s, MINUTE, "repeat_wanted", 0);
+    repeat_noted(s, 5 * SECOND, "repeat_released", 214);
+    resolved(s, SECOND, 1, ATTEMPT_OUTCOME_ACCEPTED, RESOLVED_HOW_IDEMPOTENT_REPLAY);
+    noted(s, 0, SEND_STANDING_ACCEPTED, "", 0, 0);
+}
+
 static void repeated_though_in_doubt(struct story *s)
 {
     requested_by_api(s, CHANNEL_SMS, 0);
@@ -345,6 +368,7 @@ static const struct {
     {"outside_hours_then_paused", outside_hours_then_paused},
     {"answer_lost_and_found", answer_lost_and_found},
     {"in_doubt_for_good", in_doubt_for_good},
+    {"repeated_late", repeated_late},
     {"repeated_though_in_doubt", repeated_though_in_doubt},
     {"exhausted", exhausted},
     {"no_account_then_expired", no_account_then_expired},
