@@ -104,11 +104,34 @@ static void hand_back_forbidden(const struct expansion *x, unsigned host, unsign
         hand_back(x, host, index, deed, RETURNED_STOPPED);
 }
 
+/* Nobody waits for one that comes twice, or after a callback. */
+static void read_release(const struct expansion *x, unsigned host, unsigned index)
+{
+    struct world w = *x->before;
+    struct plan plan = w.plans[index];
+    struct attempt *attempt = attempt_of(&w, plan.send, plan.n);
+
+    if (attempt->state == RESULT_UNKNOWN && attempt->place == WANTED)
+        attempt->place = GIVEN;
+    settle_plan(&w, index);
+    commit(x,
+           (struct deed){.action = DO_READ_RELEASE,
+                         .kind = PROGRESS,
+                         .host = host,
+                         .send = plan.send,
+                         .n = plan.n},
+           &w);
+}
+
 static void plan_steps(const struct expansion *x, unsigned host)
 {
     for (unsigned i = 0; i < x->before->plan_count; i++) {
         if (x->before->plans[i].is_settled || is_behind(x, &x->before->plans[i]))
             continue;
+        if (x->before->plans[i].is_release) {
+            read_release(x, host, i);
+            continue;
+        }
         start(x, host, i);
         hand_back_forbidden(x, host, i);
         hand_back(x, host, i, (struct deed){.action = DO_HAND_BACK_LATE, .kind = FAULT},
@@ -403,6 +426,35 @@ static void look_up(const struct expansion *x, unsigned host, unsigned s, unsign
            &w);
 }
 
+/* Class I. The time of what it had is over when the outcome is unknown. */
+static void want_release(const struct expansion *x, unsigned host, unsigned s, unsigned n)
+{
+    struct world w = *x->before;
+    struct attempt *attempt = attempt_of(&w, s, n);
+    bool may_arrive = may_still_send(attempt, host) || attempt->on_wire;
+
+    if (!x->scenario->is_paced || !is_repeat(x, attempt) || attempt->place != NO_PLACE ||
+        may_arrive || attempt->is_key_dead || is_forbidden(&w, s))
+        return;
+    attempt->place = WANTED;
+    push_outcome(&w, s, n, OUTCOME_WANTS_RELEASE);
+    commit(
+        x,
+        (struct deed){.action = DO_WANT_RELEASE, .kind = PROGRESS, .host = host, .send = s, .n = n},
+        &w);
+}
+
+static void miss_release(const struct expansion *x, unsigned s, unsigned n, unsigned host)
+{
+    struct world w = *x->before;
+    struct attempt *attempt = attempt_of(&w, s, n);
+
+    if (attempt->place != GIVEN || !use_up(&w, LATE))
+        return;
+    attempt->place = mutated(x, WANT_RELEASE_ONCE) ? WANTED : NO_PLACE;
+    emit(x, step_on(DO_RELEASE_PASSES, FAULT, s, n, host), &w);
+}
+
 /* Class I. The same request under the same key, when the one before can no longer arrive: what it
  * told would else be about one of two. It is a request like others, and the last look holds. */
 static void repeat(const struct expansion *x, unsigned host, unsigned s, unsigned n)
@@ -416,6 +468,10 @@ static void repeat(const struct expansion *x, unsigned host, unsigned s, unsigne
         (attempt->is_key_dead && !mutated(x, FORGET_KEYS_AGE)) ||
         (is_forbidden(&w, s) && !mutated(x, REPEAT_WITHOUT_LOOK)))
         return;
+    if (x->scenario->is_paced && attempt->place != GIVEN && !mutated(x, REPEAT_WITHOUT_RELEASE))
+        return;
+    if (x->scenario->is_paced)
+        attempt->place = attempt->place == GIVEN ? TAKEN : STOLEN;
     attempt->hand[host] = PERMIT;
     emit(x, step_on(DO_REPEAT, PROGRESS, s, n, host), &w);
 }
@@ -435,6 +491,8 @@ static void attempt_steps(const struct expansion *x, unsigned s, unsigned n)
     read_callback(x, host, s, n, true);
     end_window(x, host, s, n);
     look_up(x, host, s, n);
+    want_release(x, host, s, n);
+    miss_release(x, s, n, host);
     repeat(x, host, s, n);
 }
 

@@ -130,6 +130,15 @@ void push_plan(struct world *w, unsigned s)
                                               .stop = w->retry.stop_seen};
 }
 
+void push_repeat(struct world *w, unsigned s)
+{
+    if (w->plan_count == PLANS_MAX)
+        w->flaw = BOUND_EXCEEDED;
+    else
+        w->plans[w->plan_count++] =
+            (struct plan){.send = (uint8_t)s, .n = w->sends[s].n, .is_release = 1};
+}
+
 struct request pop_request(struct world *w)
 {
     struct request first = w->requests[0];
@@ -166,6 +175,8 @@ static void normalise_attempt(struct attempt *attempt, bool is_latest, bool may_
         attempt->callback = NO_CALLBACK;
     if (attempt->hand[0] != NOTHING || attempt->hand[1] != NOTHING)
         return;
+    if (!attempt->on_wire && (attempt->state != RESULT_UNKNOWN || attempt->place >= TAKEN))
+        attempt->place = NO_PLACE;
     if (attempt->state != RESULT_UNKNOWN)
         attempt->is_key_dead = 0;
     if (attempt->state != STARTED)
@@ -345,7 +356,7 @@ static bool is_all_settled(const struct scenario *scenario, const struct world *
 static bool is_anything_afoot(const struct world *w)
 {
     for (unsigned i = 0; i < w->plan_count; i++) {
-        if (!w->plans[i].is_settled)
+        if (!w->plans[i].is_settled && !w->plans[i].is_release)
             return true;
     }
     for (unsigned s = 0; s < SENDS_MAX; s++) {
@@ -377,6 +388,8 @@ static const char *broken_flaw(const struct world *w)
         return "an attempt that never left is listed as unknown, though the journal could tell";
     case PLANNED_AFTER_PROOF:
         return "an attempt is planned for somebody who is known to have been reached";
+    case CALLED_OUT_OF_PLACE:
+        return "a call takes the place of no release";
     case BOUND_EXCEEDED:
         return "more attempts, versions, sessions or unread records than the faults explain";
     }

@@ -99,6 +99,9 @@ enum mutation {
     JUDGE_BEHIND,            /* nobody waits for the versions that a record was decided on */
     HIDE_DOUBT,              /* who may have been called ends as exhausted, cancelled, opted out */
     IGNORE_LATE_PROOF,       /* an attempt that was left behind cannot reach anybody any more */
+    REPEAT_WITHOUT_RELEASE,  /* class I: a repeat leaves in the place of no release */
+    FORGET_REPEATS_RELEASE,  /* class I: one that is passed on to dispatch is not accounted for */
+    WANT_RELEASE_ONCE,       /* class I: a repeat that missed its release wants no other */
     FORGET_LATE_PROOF,       /* while the next attempt is in the air retry knows it by heart only */
 };
 #define MUTATIONS (FORGET_LATE_PROOF + 1)
@@ -109,6 +112,7 @@ struct scenario {
     uint8_t look_ahead; /* releases open at once */
     bool is_multi_host; /* an owner that loses its slot lives on; journals are local */
     enum reconciliation reconciliation;
+    bool is_paced;          /* class I: every repeat comes later than the release before allows */
     bool retries_on_report; /* an accepted call that is reported as not answered is made again */
     bool is_at_least_once;  /* who is in doubt is called again */
     uint8_t times[EVENTS];
@@ -158,6 +162,15 @@ enum callback {
     CALLBACK_LOST
 };
 
+/* The release in whose place a repeat may leave. */
+enum place {
+    NO_PLACE, /* it would need one */
+    WANTED,   /* dispatch's own event, until it has got one */
+    GIVEN,    /* likewise, until it is used, or its time has passed */
+    TAKEN,    /* by a repeat that may be under way */
+    STOLEN,   /* one is under way in the place of none */
+};
+
 struct attempt {
     uint8_t state;       /* enum attempt_state */
     uint8_t session;     /* that started it; 0 when that no longer matters */
@@ -167,6 +180,7 @@ struct attempt {
     uint8_t callback; /* enum callback */
     uint8_t is_journalled;
     uint8_t is_key_dead; /* class I */
+    uint8_t place;       /* enum place: class I, at a pace */
 };
 
 struct send {
@@ -181,10 +195,11 @@ struct send {
     struct attempt tries_kept[TRIES_KEPT]; /* attempt n at n % TRIES_KEPT */
 };
 
-/* A record of dispatch.requests from the cursor on. */
+/* A record of dispatch.requests, mostly a plan, from the cursor on. */
 struct plan {
     uint8_t send, n, lane;
     uint8_t is_settled;    /* in the bitmap */
+    uint8_t is_release;    /* for a repeat of the attempt, which has been started long ago */
     uint8_t control, stop; /* versions it was decided on */
 };
 
@@ -201,8 +216,9 @@ enum outcome_kind {
     OUTCOME_NOT_EXECUTED,
     OUTCOME_UNKNOWN,
     OUTCOME_IN_DOUBT,
-    OUTCOME_FAILED,  /* executed, and not answered */
-    OUTCOME_REACHED, /* answered after all */
+    OUTCOME_FAILED,        /* executed, and not answered */
+    OUTCOME_REACHED,       /* answered after all */
+    OUTCOME_WANTS_RELEASE, /* unknown, and its repeat needs one */
     RETURNED_LATE,
     RETURNED_CIRCUIT,
     RETURNED_PAUSED,
@@ -290,7 +306,8 @@ struct world {
     uint8_t journals_silent; /* JOURNAL_GOES_SILENT: written to no more */
 
     uint8_t left[EVENTS];
-    uint8_t flaw; /* enum flaw: what a step did wrong */
+    uint8_t flaw;    /* enum flaw: what a step did wrong */
+    uint8_t none[6]; /* to whole words; 0 */
 };
 
 static_assert(sizeof(struct world) % sizeof(uint64_t) == 0, "hashed by words");
@@ -301,6 +318,7 @@ enum flaw {
     SENT_AFTER_PAUSE,
     LISTED_IN_VAIN,
     PLANNED_AFTER_PROOF,
+    CALLED_OUT_OF_PLACE,
     BOUND_EXCEEDED,
 };
 

@@ -41,6 +41,8 @@ static void execute(const struct expansion *x, unsigned s, unsigned n)
     attempt->on_wire--;
     if (!is_known) {
         attempt->is_executed = 1;
+        if (attempt->place == STOLEN)
+            w.flaw = CALLED_OUT_OF_PLACE;
         if (x->scenario->reconciliation == BY_CALLBACK)
             attempt->callback = CALLBACK_DUE;
         if (w.sends[s].calls < CALLS_COUNTED)

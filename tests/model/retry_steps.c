@@ -63,6 +63,15 @@ static void take_release(const struct expansion *x, struct world *w, unsigned s)
         move(x, w, s, SUPPRESSED);
 }
 
+/* A grant for a repeat: used up by being passed on. */
+static void pass_on(const struct expansion *x, struct world *w, unsigned s)
+{
+    if (!mutated(x, FORGET_REPEATS_RELEASE))
+        push_progress(w, (struct progress){.kind = SENDS_MOVED, .released = -1});
+    if (!sees_cancel(w, &w->retry) && !w->sends[s].is_reached)
+        push_repeat(w, s);
+}
+
 static bool is_dropped(const struct expansion *x, struct request request)
 {
     return mutated(x, DROP_AFTER_CANCEL) && request.kind == SEND_REQUESTED &&
@@ -80,6 +89,8 @@ static void read_request(const struct expansion *x)
 
     if (!is_dropped(x, request) && standing == (request.kind == SEND_REQUESTED ? UNSEEN : ASKED))
         take_release(x, &w, request.send);
+    else if (request.kind == SEND_RELEASED && standing == UNKNOWN)
+        pass_on(x, &w, request.send);
     else if (!mutated(x, IGNORE_LATE_RELEASE) && !is_dropped(x, request))
         push_progress(&w, (struct progress){.kind = SENDS_MOVED, .released = -1});
     emit(x, step_on(DO_READ_REQUEST, PROGRESS, request.send, 0, 0), &w);
@@ -226,7 +237,8 @@ static void take_proof(const struct expansion *x, struct world *w, unsigned s, u
 /* The attempt in the air has come to an end, and nothing need follow it. */
 static bool is_over_by_proof(const struct send *send, struct outcome outcome)
 {
-    return send->is_reached && outcome.kind != OUTCOME_UNKNOWN && outcome.kind != OUTCOME_REACHED;
+    return send->is_reached && outcome.kind != OUTCOME_UNKNOWN && outcome.kind != OUTCOME_REACHED &&
+           outcome.kind != OUTCOME_WANTS_RELEASE;
 }
 
 static void take_outcome(const struct expansion *x, struct world *w, struct outcome outcome)
@@ -261,6 +273,10 @@ static void take_outcome(const struct expansion *x, struct world *w, struct outc
             doubt(x, w, s);
         else
             move(x, w, s, IN_DOUBT);
+        break;
+    case OUTCOME_WANTS_RELEASE: /* the send stays as it is */
+        if (!sees_cancel(w, &w->retry) && !send->is_reached)
+            push_progress(w, (struct progress){.kind = RELEASE_WANTED, .who = (uint8_t)s});
         break;
     case RETURNED_CIRCUIT:
         send->lane ^= 1;
@@ -301,6 +317,8 @@ static bool can_follow(const struct expansion *x, const struct send *send, struc
         return can_be_proven(send);
     if (outcome.n != send->n)
         return false;
+    if (outcome.kind == OUTCOME_WANTS_RELEASE)
+        return send->standing == UNKNOWN;
     switch ((enum standing)send->standing) {
     case PLANNED:
         return true;

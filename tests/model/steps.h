@@ -47,6 +47,9 @@ enum kind {
     X(FIRST_BYTE, "process {h} writes the request of attempt {n} of {s}")                          \
     X(RESEND, "process {h} found attempt {n} of {s} started and takes a permit for it")            \
     X(REPEAT, "process {h} takes a permit to repeat attempt {n} of {s} with its key")              \
+    X(WANT_RELEASE, "process {h} commits that a repeat of attempt {n} of {s} wants a release")     \
+    X(READ_RELEASE, "process {h} commits that it has read the release for attempt {n} of {s}")     \
+    X(RELEASE_PASSES, "the time of the release for the repeat of attempt {n} of {s} passes")       \
     X(PUT_AWAY, "process {h} learns nothing from its repeat of attempt {n} of {s}")                \
     X(RESULT, "process {h} commits what it knows of attempt {n} of {s}")                           \
     X(RESOLVE,                                                                                     \
@@ -124,6 +127,7 @@ void push_request(struct world *w, enum request_kind kind, unsigned s);
 void push_outcome(struct world *w, unsigned s, unsigned n, enum outcome_kind kind);
 void push_progress(struct world *w, struct progress record);
 void push_plan(struct world *w, unsigned s);
+void push_repeat(struct world *w, unsigned s); /* a release for a repeat of the latest attempt */
 struct request pop_request(struct world *w);
 struct outcome pop_outcome(struct world *w);
 struct progress pop_progress(struct world *w);
