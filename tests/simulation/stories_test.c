@@ -396,6 +396,61 @@ static bool has_granted(struct world *world)
     return checks_count(world, SIM_GRANTS) >= wanted;
 }
 
+/* What happens while repeats ask for releases, or have got one. */
+static void meet_a_repeat(struct world *world, const struct cast *cast, uint64_t seed)
+{
+    switch (seed % 6) {
+    case 0:
+        world_kill(world, cast->dispatch, 200 * MS);
+        break;
+    case 1:
+        world_kill(world, cast->retry, 200 * MS);
+        break;
+    case 2:
+        world_kill(world, cast->campaign, 200 * MS);
+        break;
+    case 3:
+        world_command(world, 0, SIM_PAUSE);
+        world_run_for(world, 20 * SECOND);
+        world_command(world, 0, SIM_RESUME);
+        break;
+    case 4:
+        world_freeze(world, cast->dispatch, 5 * SECOND, false); /* releases are missed */
+        break;
+    default:
+        world_command(world, 0, SIM_CANCEL);
+        break;
+    }
+}
+
+/* Of a minute's releases most lose their requests, so they are all repeated in the next one. */
+static void test_late_repeats_at_the_pace(void **unused)
+{
+    struct sim_options options;
+    struct cast cast;
+
+    (void)unused;
+    print_message("  requests are lost, and repeated under their keys: the pace holds all the "
+                  "same\n");
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        sim_options_quiet(seed, 60, &options);
+        options.campaigns[0].pace_per_min = 30;
+        options.odds.dropped_before = 800;
+        options.lanes[0].reconciliation = PROVIDER_IDEMPOTENT;
+        struct world *world = begin(&options, &cast);
+        world->has_faults = true; /* so that requests are lost */
+        wait_for(world, seed < 6 ? is_asking : has_granted, 1, "a repeat asks, or is granted");
+        meet_a_repeat(world, &cast, seed);
+        world_run_for(world, 20 * SECOND);
+        world->has_faults = false;
+        world_run_for(world, 10 * SECOND);
+        if (seed % 6 != 5)
+            wait_for(world, has_executed, 30, "half are called");
+        assert_true(checks_count(world, SIM_GRANTS) > 0 || seed % 6 == 5);
+        end(world);
+    }
+}
+
 static void test_grant_meets_a_cancel(void **unused)
 {
     struct sim_options options;
@@ -568,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_result_committed_or_not_before_the_journal_goes),
         cmocka_unit_test(test_release_consumed_and_killed_before_send_at),
         cmocka_unit_test(test_cancel_while_sends_wait_for_releases),
+        cmocka_unit_test(test_late_repeats_at_the_pace),
         cmocka_unit_test(test_grant_meets_a_cancel),
         cmocka_unit_test(test_slow_and_fast_lane_share_a_partition),
         cmocka_unit_test(test_circuit_half_open_that_nobody_heard),
