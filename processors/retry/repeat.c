@@ -7,12 +7,10 @@ static bool may_repeat(const struct turn *turn, const struct send *s)
     return !s->is_api && !control_is_over(group_of(turn, s)) && !known_reached(s);
 }
 
-enum th_code repeat_wanted(struct turn *turn, const struct repeat_wanted *ev)
+/* The send stays unknown. grant: what the reason speaks of; NULL: nothing was granted. */
+static enum th_code note(struct turn *turn, const struct send *s, struct th_str reason,
+                         const struct send_released *grant)
 {
-    const struct send *s = send_of(turn, ev->send);
-
-    if (!s || s->n != ev->n || s->stand != SEND_UNKNOWN || !may_repeat(turn, s))
-        return TH_OK;
     struct th_str tenant = blob_str(group_of(turn, s)->tenant);
     struct event event = {
         .type = EVENT_SEND_NOTED,
@@ -20,9 +18,21 @@ enum th_code repeat_wanted(struct turn *turn, const struct repeat_wanted *ev)
                           .send = s->id,
                           .n = s->n,
                           .standing = SEND_STANDING_UNKNOWN,
-                          .reason = REPEAT_WANTED_REASON},
+                          .reason = reason,
+                          .release = grant ? grant->release : 0,
+                          .send_at_us = grant ? grant->send_at_us : 0,
+                          .send_by_us = grant ? grant->send_by_us : 0},
     };
     return turn_say(turn, s->id, tenant, &event);
+}
+
+enum th_code repeat_wanted(struct turn *turn, const struct repeat_wanted *ev)
+{
+    const struct send *s = send_of(turn, ev->send);
+
+    if (!s || s->n != ev->n || s->stand != SEND_UNKNOWN || !may_repeat(turn, s))
+        return TH_OK;
+    return note(turn, s, REPEAT_WANTED_REASON, NULL);
 }
 
 static enum th_code pass_on(struct turn *turn, const struct send *s, const struct send_released *ev)
@@ -54,17 +64,6 @@ enum th_code repeat_released(struct turn *turn, const struct send_released *ev)
     TH_TRY(turn_settle(turn, ev->campaign, ev->meta.tenant));
     if (!may_repeat(turn, s))
         return TH_OK;
-    struct event event = {
-        .type = EVENT_SEND_NOTED,
-        .as.send_noted = {.meta = core_meta(turn->out, ev->meta.tenant),
-                          .send = ev->send,
-                          .n = s->n,
-                          .standing = SEND_STANDING_UNKNOWN,
-                          .reason = REPEAT_RELEASED_REASON,
-                          .release = ev->release,
-                          .send_at_us = ev->send_at_us,
-                          .send_by_us = ev->send_by_us},
-    };
-    TH_TRY(turn_say(turn, ev->send, ev->meta.tenant, &event));
+    TH_TRY(note(turn, s, REPEAT_RELEASED_REASON, ev));
     return pass_on(turn, send_of(turn, ev->send), ev);
 }
