@@ -20,11 +20,11 @@ static void test_appended_records_come_back(void **state)
     SUCCEEDS(f, th_log_append(f->log, outputs, TH_LEN(outputs), places, &f->err));
     assert_int_equal(places[0].topic, TOPIC_DISPATCH_ATTEMPTS);
     assert_int_equal(places[0].part, 2);
-    assert_int_equal(places[0].offset, 0);
+    assert_nth(f, places[0].offset, 0);
     assert_int_equal(places[1].part, 0);
-    assert_int_equal(places[1].offset, 0);
+    assert_nth(f, places[1].offset, 0);
     assert_int_equal(places[2].part, 2);
-    assert_int_equal(places[2].offset, 1);
+    assert_nth(f, places[2].offset, 1);
     assert_int_equal(places[3].topic, TOPIC_CONFIG);
     assert_int_equal(places[3].part, 0);
     assert_holds(f, TOPIC_DISPATCH_ATTEMPTS, 2, (const char *const[]){"first", "second"}, 2);
@@ -203,6 +203,7 @@ static void *run_writer(void *arg)
 /* The next record of a partition must continue the run that its writer has begun, or begin the
  * writer's next round: no hole, no repetition, nobody else's record within a run. */
 struct order {
+    bool leaves_numbers_out;
     int64_t next_offset;
     int next_round[WRITERS];
     int writer;
@@ -214,7 +215,9 @@ static void check_next(struct order *order, const struct log_record *record)
     int writer, round, place;
     char text[32];
 
-    assert_int_equal(record->place.offset, order->next_offset++);
+    assert_true(order->leaves_numbers_out ? record->place.offset >= order->next_offset
+                                          : record->place.offset == order->next_offset);
+    order->next_offset = record->place.offset + 1;
     assert_true(record->value.n < sizeof text);
     snprintf(text, sizeof text, "%.*s", TH_ARG(record->value));
     assert_int_equal(sscanf(text, "%d %d %d", &writer, &round, &place), 3);
@@ -248,7 +251,8 @@ static void test_writers_at_once_leave_no_gap(void **state)
 {
     struct fixture *f = FIXTURE(state);
     struct log_place from[] = {{TOPIC_DISPATCH_ATTEMPTS, 0, 0}, {TOPIC_DISPATCH_ATTEMPTS, 1, 0}};
-    struct order orders[2] = {0};
+    struct order orders[2] = {{.leaves_numbers_out = f->with->leaves_numbers_out},
+                              {.leaves_numbers_out = f->with->leaves_numbers_out}};
     struct writer writers[WRITERS];
     pthread_t threads[WRITERS];
     struct th_log *other = NULL;

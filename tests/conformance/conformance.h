@@ -39,6 +39,9 @@ struct log_conformance {
     /* The slot's connection breaks now, between two commits. */
     void (*kill_connection)(void *arg, struct th_log *log, enum log_app app, int slot);
 
+    /* Offsets grow, but some numbers no record has (log.h). */
+    bool leaves_numbers_out;
+
     /* One bit of the newest stored snapshot of this piece is flipped. */
     void (*damage_snapshot)(void *arg, struct th_log *log, enum log_app app, int part, int piece);
 };

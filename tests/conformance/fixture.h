@@ -47,7 +47,11 @@ void reopen(struct fixture *f);
 /* Everything that a partition holds, read by a reader of its own. */
 struct log_records read_all(struct fixture *f, enum topic topic, int part);
 
-/* The partition holds exactly these values, at offsets 0, 1, 2, … */
+/* This is the offset of a partition's nth record: n, or where numbers are left out at least that.
+ */
+void assert_nth(struct fixture *f, int64_t offset, size_t n);
+
+/* The partition holds exactly these values, in this order; th_log_end is behind the last. */
 void assert_holds(struct fixture *f, enum topic topic, int part, const char *const *values,
                   size_t n);
 

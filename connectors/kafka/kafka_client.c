@@ -1,0 +1,234 @@
+#include "connectors/kafka/kafka_client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- what goes wrong -------------------------------------------------------------------------- */
+
+enum th_code kafka_code(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return TH_OK;
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return TH_FENCED;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return TH_DENIED;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return TH_NOT_FOUND;
+    case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
+        return TH_CONFLICT;
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+    case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+        return TH_INVALID;
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return TH_CORRUPT;
+    case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+        return TH_FULL;
+    default:
+        return TH_UNAVAILABLE;
+    }
+}
+
+enum th_code kafka_fail(struct th_err *err, rd_kafka_resp_err_t code, const char *what)
+{
+    return th_fail(err, kafka_code(code), "%s: %s", what, rd_kafka_err2str(code));
+}
+
+static void note_error(struct kafka_client *client, int code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        atomic_store(&client->is_down, true);
+        atomic_store(&client->is_tainted, true);
+        break;
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        atomic_store(&client->is_tainted, true);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        atomic_store(&client->is_denied, true);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
+{
+    (void)rk;
+    (void)reason;
+    note_error(arg, code);
+}
+
+/* The library writes to its log, and nowhere else, that it will repeat a request. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct kafka_client *client = rd_kafka_opaque(rk);
+
+    (void)level;
+    (void)text;
+    if (client && (strcmp(facility, "REQTMOUT") == 0 || strcmp(facility, "FAIL") == 0))
+        atomic_store(&client->is_tainted, true);
+}
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+    struct kafka_client *client = arg;
+
+    (void)rk;
+    if (client->on_delivery)
+        client->on_delivery(client->arg, message);
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+static const struct kafka_setting common_settings[] = {
+    {"socket.nagle.disable", "true"},      {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.ms", "50"},        {"reconnect.backoff.max.ms", "1000"},
+    {"allow.auto.create.topics", "false"},
+};
+
+static const struct kafka_setting consumer_settings[] = {
+    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
+    {"isolation.level", "read_committed"},  {"auto.offset.reset", "error"},
+    {"enable.partition.eof", "true"},       {"check.crcs", "true"},
+    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "16384"},
+    {"fetch.message.max.bytes", "1048576"}, {"fetch.error.backoff.ms", "50"},
+};
+
+/* Batches leave only when they are flushed, so that what one call writes to a partition stays
+ * together; a flush does not wait for the linger. */
+static const struct kafka_setting producer_settings[] = {
+    {"enable.idempotence", "true"},           {"compression.codec", "lz4"},
+    {"message.max.bytes", "1048576"},         {"batch.size", "1000000"},
+    {"queue.buffering.max.kbytes", "131072"},
+};
+
+/* A builder that keeps the first failure. */
+struct conf {
+    rd_kafka_conf_t *is;
+    enum th_code code;
+    struct th_err *err;
+};
+
+static void conf_set(struct conf *conf, const char *name, const char *value)
+{
+    char why[256];
+
+    if (conf->code == TH_OK && rd_kafka_conf_set(conf->is, name, value, why, sizeof why) != 0)
+        conf->code = th_fail(conf->err, TH_INVALID, "kafka: %s=%s: %s", name, value, why);
+}
+
+static void conf_set_all(struct conf *conf, const struct kafka_setting *settings, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        conf_set(conf, settings[i].name, settings[i].value);
+}
+
+static void conf_set_int(struct conf *conf, const char *name, int value)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", value);
+    conf_set(conf, name, text);
+}
+
+static void conf_purpose(struct conf *conf, const struct kafka_log_config *config,
+                         enum kafka_purpose purpose, const char *id)
+{
+    switch (purpose) {
+    case KAFKA_READS:
+    case KAFKA_SCOUTS:
+        conf_set_all(conf, consumer_settings, TH_LEN(consumer_settings));
+        conf_set(conf, "group.id", id);
+        conf_set_int(conf, "fetch.wait.max.ms", purpose == KAFKA_READS ? 50 : 5);
+        break;
+    case KAFKA_APPENDS:
+        conf_set_all(conf, producer_settings, TH_LEN(producer_settings));
+        conf_set_int(conf, "message.timeout.ms", config->call_timeout_ms);
+        conf_set_int(conf, "linger.ms", config->call_timeout_ms / 2);
+        break;
+    case KAFKA_COMMITS:
+        conf_set_all(conf, producer_settings, TH_LEN(producer_settings));
+        conf_set(conf, "transactional.id", id);
+        conf_set_int(conf, "transaction.timeout.ms", config->transaction_timeout_ms);
+        conf_set_int(conf, "linger.ms", config->transaction_timeout_ms / 2);
+        conf_set(conf, "max.in.flight.requests.per.connection", "1");
+        break;
+    }
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static enum th_code make_conf(const struct kafka_log_config *config, enum kafka_purpose purpose,
+                              const char *id, const char *name, struct kafka_client *client,
+                              rd_kafka_conf_t **out_conf, struct th_err *err)
+{
+    struct conf conf = {rd_kafka_conf_new(), TH_OK, err};
+
+    conf_set(&conf, "bootstrap.servers", config->brokers);
+    conf_set(&conf, "client.id", name);
+    conf_set_int(&conf, "socket.timeout.ms", config->socket_timeout_ms);
+    conf_set_all(&conf, common_settings, TH_LEN(common_settings));
+    conf_purpose(&conf, config, purpose, id);
+    conf_set_all(&conf, config->settings, config->settings_n);
+    rd_kafka_conf_set_opaque(conf.is, client);
+    rd_kafka_conf_set_error_cb(conf.is, on_error);
+    rd_kafka_conf_set_log_cb(conf.is, on_log);
+    if (purpose == KAFKA_APPENDS || purpose == KAFKA_COMMITS)
+        rd_kafka_conf_set_dr_msg_cb(conf.is, on_delivery);
+    if (conf.code != TH_OK) {
+        rd_kafka_conf_destroy(conf.is);
+        return conf.code;
+    }
+    *out_conf = conf.is;
+    return TH_OK;
+}
+
+enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka_purpose purpose,
+                               const char *id, const char *name, struct kafka_client **out_client,
+                               struct th_err *err)
+{
+    TH_AUTO(kafka_client) struct kafka_client *client = calloc(1, sizeof *client);
+    bool is_producer = purpose == KAFKA_APPENDS || purpose == KAFKA_COMMITS;
+    rd_kafka_conf_t *conf;
+    char why[256];
+
+    if (!client)
+        return th_fail(err, TH_NOMEM, "a Kafka client");
+    TH_TRY(make_conf(config, purpose, id, name, client, &conf, err));
+    client->rk =
+        rd_kafka_new(is_producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (!client->rk) {
+        rd_kafka_conf_destroy(conf);
+        return th_fail(err, TH_INVALID, "kafka: %s", why);
+    }
+    if (!is_producer)
+        rd_kafka_poll_set_consumer(client->rk);
+    *out_client = TH_TAKE(client);
+    return TH_OK;
+}
+
+void kafka_client_close(struct kafka_client *client)
+{
+    if (!client)
+        return;
+    if (client->rk) {
+        /* Nothing of a group has to be left: none was joined. */
+        rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+    free(client);
+}

@@ -1,0 +1,65 @@
+/* kafka_client.h - one librdkafka client: made of a purpose, watched for trouble, closed in time.
+ *
+ * Any thread may use the client; who calls poll or flush serves its callbacks.
+ */
+#ifndef TELEHUB_CONNECTORS_KAFKA_KAFKA_CLIENT_H
+#define TELEHUB_CONNECTORS_KAFKA_KAFKA_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+#include "common/err.h"
+#include "connectors/kafka/kafka_log.h"
+
+enum kafka_purpose {
+    KAFKA_READS,   /* a consumer of committed records, assigned by hand */
+    KAFKA_SCOUTS,  /* the same, for questions: what is at the end, which record lies there */
+    KAFKA_APPENDS, /* an idempotent producer; batches leave only when flushed */
+    KAFKA_COMMITS, /* the same with a transactional id */
+};
+
+struct kafka_client {
+    rd_kafka_t *rk;
+    atomic_bool is_tainted; /* a request timed out or a connection was lost since it was cleared */
+    atomic_bool is_down;    /* no broker can be reached; cleared by whoever hears from one */
+    atomic_bool is_denied;  /* credentials were refused */
+    void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* producers */
+    void *arg;
+};
+
+/* id: the transactional id of KAFKA_COMMITS, the group of consumers, otherwise NULL. name is what
+ * the broker logs as the client. Errors: TH_NOMEM, TH_INVALID */
+TH_MUST_USE
+enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka_purpose purpose,
+                               const char *id, const char *name, struct kafka_client **out_client,
+                               struct th_err *err);
+
+/* Without flush: what was not delivered is dropped. Accepts NULL. */
+void kafka_client_close(struct kafka_client *client);
+
+TH_AUTO_DEFINE(kafka_client, struct kafka_client *, kafka_client_close)
+
+enum th_code kafka_code(rd_kafka_resp_err_t code);
+
+/* Fill err with what librdkafka says. */
+enum th_code kafka_fail(struct th_err *err, rd_kafka_resp_err_t code, const char *what);
+
+static inline void kafka_list_auto(rd_kafka_topic_partition_list_t **list)
+{
+    if (*list)
+        rd_kafka_topic_partition_list_destroy(*list);
+}
+
+static inline void kafka_queue_auto(rd_kafka_queue_t **queue)
+{
+    if (*queue)
+        rd_kafka_queue_destroy(*queue);
+}
+
+static inline void kafka_event_auto(rd_kafka_event_t **event)
+{
+    if (*event)
+        rd_kafka_event_destroy(*event);
+}
+
+#endif

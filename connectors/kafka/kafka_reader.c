@@ -1,0 +1,461 @@
+/* Readers: a consumer each, assigned by hand, borrowed from the log and given back.
+ *
+ * The library fetches in the background and hands out one queue for all partitions, filled as
+ * answers come. Here it is sorted by partition, so that a full one cannot starve another, and what
+ * was fetched but did not fit into one read waits for the next. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "connectors/kafka/kafka_internal.h"
+
+#define BUFFER_BYTES   ((size_t)2 << 20) /* fetched and waiting here; once more while one starves */
+#define BEYOND_LOOK_US (100 * TH_US_PER_MS)
+#define POLL_MS        5
+#define OPEN_WAIT_MS   5000 /* for what was there at opening */
+
+struct part {
+    struct log_place next;   /* of the reader */
+    int64_t seen_to;         /* fetched up to there: records, or the end */
+    int64_t wanted;          /* is known to be there, so it is waited for … */
+    int64_t forgone;         /* … but for what was waited for in vain, up to there */
+    bool is_beyond;          /* next lies beyond the end: nothing is fetched yet */
+    rd_kafka_message_t **at; /* fetched: [first, n) */
+    size_t first;
+    size_t n;
+    size_t cap;
+};
+
+struct reader {
+    struct th_log_reader base;
+    struct kafka_client *client; /* borrowed from the log */
+    bool is_assigned;            /* the consumer stands where the parts' messages end */
+    int64_t looked_us;           /* when the parts beyond were last looked at */
+    int64_t wait_ms;
+    size_t buffered;
+    size_t turn;
+    size_t n;
+    struct part parts[];
+};
+
+static int64_t now_us(void)
+{
+    return th_clock_monotonic_us(&th_clock_real);
+}
+
+static struct kafka_log *log_of(const struct reader *reader)
+{
+    return kafka_of(reader->base.log);
+}
+
+/* --- consumers that wait for their next reader -------------------------------------------------
+ */
+
+static enum th_code borrow(struct kafka_log *log, struct kafka_client **out_client,
+                           struct th_err *err)
+{
+    char group[KAFKA_NAME_MAX];
+
+    pthread_mutex_lock(&log->idle_lock);
+    struct kafka_client *client = log->idle_n ? log->idle[--log->idle_n] : NULL;
+    pthread_mutex_unlock(&log->idle_lock);
+    if (client) {
+        *out_client = client;
+        return TH_OK;
+    }
+    snprintf(group, sizeof group, "%sreader", log->config.prefix);
+    return kafka_client_open(&log->config, KAFKA_READS, group, group, out_client, err);
+}
+
+static void give_back(struct kafka_log *log, struct kafka_client *client)
+{
+    if (rd_kafka_assign(client->rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        pthread_mutex_lock(&log->idle_lock);
+        if (log->idle_n < KAFKA_IDLE_MAX)
+            log->idle[log->idle_n++] = TH_TAKE(client);
+        pthread_mutex_unlock(&log->idle_lock);
+    }
+    kafka_client_close(client);
+}
+
+/* --- messages of a partition -------------------------------------------------------------------
+ */
+
+static size_t size_of(const rd_kafka_message_t *message)
+{
+    return message->len + message->key_len;
+}
+
+static void drop(struct reader *reader, struct part *part)
+{
+    for (size_t i = part->first; i < part->n; i++) {
+        reader->buffered -= size_of(part->at[i]);
+        rd_kafka_message_destroy(part->at[i]);
+    }
+    part->first = part->n = 0;
+}
+
+static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_message_t *message)
+{
+    if (part->n == part->cap && part->first > 0) {
+        memmove(part->at, part->at + part->first,
+                (part->n - part->first) * sizeof(rd_kafka_message_t *));
+        part->n -= part->first;
+        part->first = 0;
+    }
+    if (part->n == part->cap) {
+        size_t cap = part->cap ? part->cap * 2 : 64;
+        rd_kafka_message_t **at = reallocarray(part->at, cap, sizeof *at);
+        if (!at)
+            return TH_NOMEM;
+        part->at = at;
+        part->cap = cap;
+    }
+    part->at[part->n++] = message;
+    part->seen_to = message->offset + 1;
+    reader->buffered += size_of(message);
+    return TH_OK;
+}
+
+/* --- opening -----------------------------------------------------------------------------------
+ */
+
+static rd_kafka_topic_partition_list_t *list_of(const struct reader *reader)
+{
+    const struct kafka_log *log = log_of(reader);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
+
+    for (size_t i = 0; i < reader->n; i++)
+        rd_kafka_topic_partition_list_add(list, log->topics[reader->parts[i].next.topic],
+                                          reader->parts[i].next.part);
+    return list;
+}
+
+/* Where the partitions end now: what lies before that is wanted, and who stands behind it has
+ * nothing to fetch. */
+static enum th_code look_at_ends(struct reader *reader, struct th_err *err)
+{
+    TH_AUTO(kafka_list) rd_kafka_topic_partition_list_t *list = list_of(reader);
+
+    TH_TRY(kafka_scout_stable(log_of(reader)->scout, list, err));
+    for (size_t i = 0; i < reader->n; i++) {
+        struct part *part = &reader->parts[i];
+        bool was_beyond = part->is_beyond;
+        part->is_beyond = part->next.offset > list->elems[i].offset;
+        if (was_beyond != part->is_beyond)
+            reader->is_assigned = false;
+        if (part->wanted < list->elems[i].offset)
+            part->wanted = list->elems[i].offset;
+    }
+    reader->looked_us = now_us();
+    return TH_OK;
+}
+
+enum th_code kafka_reader_open(struct th_log *base, const struct log_place *from, size_t n,
+                               struct th_log_reader **out_reader, struct th_err *err)
+{
+    struct reader *reader = calloc(1, sizeof *reader + n * sizeof *reader->parts);
+
+    if (!reader)
+        return th_fail(err, TH_NOMEM, "a reader of %zu partitions", n);
+    reader->base.log = base;
+    reader->n = n;
+    reader->wait_ms = OPEN_WAIT_MS;
+    for (size_t i = 0; i < n; i++)
+        reader->parts[i] = (struct part){.next = from[i], .seen_to = from[i].offset};
+    enum th_code code = look_at_ends(reader, err);
+    if (code == TH_OK)
+        code = borrow(kafka_of(base), &reader->client, err);
+    if (code != TH_OK) {
+        free(reader);
+        return code;
+    }
+    *out_reader = &reader->base;
+    return TH_OK;
+}
+
+void kafka_reader_close(struct th_log_reader *base)
+{
+    struct reader *reader = (struct reader *)base;
+
+    for (size_t i = 0; i < reader->n; i++) {
+        drop(reader, &reader->parts[i]);
+        free(reader->parts[i].at);
+    }
+    give_back(log_of(reader), reader->client);
+    free(reader);
+}
+
+static struct part *part_of(struct reader *reader, enum topic topic, int part)
+{
+    for (size_t i = 0; i < reader->n; i++)
+        if (reader->parts[i].next.topic == topic && reader->parts[i].next.part == part)
+            return &reader->parts[i];
+    return NULL;
+}
+
+void kafka_reader_seek(struct th_log_reader *base, struct log_place place)
+{
+    struct reader *reader = (struct reader *)base;
+    struct part *part = part_of(reader, place.topic, place.part);
+
+    assert(part);
+    drop(reader, part);
+    part->next.offset = part->seen_to = place.offset;
+    part->is_beyond = place.offset > part->wanted;
+    reader->is_assigned = false;
+}
+
+/* --- fetching ----------------------------------------------------------------------------------
+ */
+
+/* With explicit offsets, never by seeking. What waits here already is not fetched again. */
+static enum th_code assign(struct reader *reader, struct th_err *err)
+{
+    const struct kafka_log *log = log_of(reader);
+    TH_AUTO(kafka_list)
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
+
+    for (size_t i = 0; i < reader->n; i++) {
+        const struct part *part = &reader->parts[i];
+        if (!part->is_beyond)
+            rd_kafka_topic_partition_list_add(list, log->topics[part->next.topic], part->next.part)
+                ->offset = part->seen_to;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(reader->client->rk, list);
+    if (code)
+        return kafka_fail(err, code, "a reader's partitions");
+    reader->is_assigned = true;
+    return TH_OK;
+}
+
+static struct part *part_named(struct reader *reader, const rd_kafka_message_t *message)
+{
+    const struct kafka_log *log = log_of(reader);
+    const char *name = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
+
+    for (size_t i = 0; i < reader->n; i++)
+        if (reader->parts[i].next.part == message->partition &&
+            strcmp(log->topics[reader->parts[i].next.topic], name) == 0)
+            return &reader->parts[i];
+    return NULL;
+}
+
+/* Retention ate what was not read, or the cluster has lost records: nobody may go on. */
+static enum th_code out_of_range(const struct part *part, struct th_err *err)
+{
+    return th_fail(err, TH_CORRUPT,
+                   "%s/%d offset %" PRId64 " is not there any more, and was not read",
+                   topic_name(part->next.topic), part->next.part, part->seen_to);
+}
+
+static bool is_broken(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+           code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+/* Takes the message. */
+static enum th_code take(struct reader *reader, rd_kafka_message_t *message, struct th_err *err)
+{
+    struct part *part = part_named(reader, message);
+    rd_kafka_resp_err_t failed = message->err;
+    int64_t offset = message->offset;
+
+    if (!failed && part && offset >= part->seen_to) {
+        atomic_store(&reader->client->is_down, false);
+        if (keep(reader, part, message) == TH_OK)
+            return TH_OK;
+        rd_kafka_message_destroy(message);
+        reader->is_assigned = false; /* it is fetched again */
+        return th_fail(err, TH_NOMEM, "a reader's buffer");
+    }
+    rd_kafka_message_destroy(message);
+    if (failed == RD_KAFKA_RESP_ERR__PARTITION_EOF && part && offset > part->seen_to)
+        part->seen_to = offset;
+    if (part && (failed == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                 failed == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE))
+        return out_of_range(part, err);
+    return is_broken(failed) ? kafka_fail(err, failed, "a reader") : TH_OK;
+}
+
+/* Something is known to be there and has not come yet. */
+static bool is_starving(const struct part *part)
+{
+    return part->first == part->n && !part->is_beyond && part->seen_to < part->wanted;
+}
+
+static bool is_any_starving(const struct reader *reader)
+{
+    for (size_t i = 0; i < reader->n; i++)
+        if (is_starving(&reader->parts[i]))
+            return true;
+    return false;
+}
+
+/* What this process has committed since the last read. */
+static void want_committed(struct reader *reader)
+{
+    const struct kafka_log *log = log_of(reader);
+
+    for (size_t i = 0; i < reader->n; i++) {
+        struct part *part = &reader->parts[i];
+        int64_t committed = atomic_load(kafka_committed(log, part->next.topic, part->next.part));
+        if (committed > part->wanted && committed > part->forgone)
+            part->wanted = committed;
+        if (part->is_beyond && part->wanted >= part->next.offset) {
+            part->is_beyond = false;
+            reader->is_assigned = false;
+        }
+    }
+}
+
+static bool is_any_beyond(const struct reader *reader)
+{
+    for (size_t i = 0; i < reader->n; i++)
+        if (reader->parts[i].is_beyond)
+            return true;
+    return false;
+}
+
+/* It is hidden behind somebody's open transaction; it comes when that ends. */
+static void give_up(struct reader *reader)
+{
+    for (size_t i = 0; i < reader->n; i++) {
+        struct part *part = &reader->parts[i];
+        if (is_starving(part)) {
+            part->forgone = part->wanted;
+            part->wanted = part->seen_to;
+        }
+    }
+    atomic_fetch_add(&log_of(reader)->unseen, 1);
+}
+
+static enum th_code fetch(struct reader *reader, struct th_err *err)
+{
+    int64_t deadline_us = now_us() + reader->wait_ms * TH_US_PER_MS;
+
+    for (;;) {
+        bool is_short = is_any_starving(reader);
+        if (reader->buffered >= BUFFER_BYTES * (is_short ? 2 : 1))
+            return TH_OK;
+        rd_kafka_message_t *message =
+            rd_kafka_consumer_poll(reader->client->rk, is_short ? POLL_MS : 0);
+        if (message) {
+            TH_TRY(take(reader, message, err));
+            continue;
+        }
+        if (!is_short)
+            return TH_OK;
+        if (now_us() < deadline_us)
+            continue;
+        if (atomic_load(&reader->client->is_down))
+            return th_fail(err, TH_UNAVAILABLE, "no Kafka broker can be reached");
+        give_up(reader);
+        return TH_OK;
+    }
+}
+
+/* --- handing out -------------------------------------------------------------------------------
+ */
+
+/* How many messages of each partition fit, each partition its share of what those before it left
+ * over; at least one in all. */
+static size_t choose(const struct reader *reader, size_t bytes_max, size_t *chosen)
+{
+    size_t bytes = 0;
+    size_t n = 0;
+
+    for (size_t k = 0; k < reader->n; k++) {
+        size_t index = (reader->turn + k) % reader->n;
+        const struct part *part = &reader->parts[index];
+        size_t share_end = bytes + (bytes_max - bytes) / (reader->n - k);
+        chosen[index] = 0;
+        for (size_t i = part->first; i < part->n && bytes < bytes_max; i++) {
+            size_t size = size_of(part->at[i]);
+            if (n > 0 && (bytes >= share_end || size > bytes_max - bytes))
+                break;
+            bytes += size < bytes_max - bytes ? size : bytes_max - bytes;
+            chosen[index]++;
+            n++;
+        }
+    }
+    return n;
+}
+
+static enum th_code copy(const struct part *part, const rd_kafka_message_t *message,
+                         struct th_arena *arena, struct log_record *out)
+{
+    out->place = (struct log_place){part->next.topic, part->next.part, message->offset};
+    out->at_us = rd_kafka_message_timestamp(message, NULL) * TH_US_PER_MS;
+    TH_TRY(th_arena_copy(arena, (struct th_str){message->key, message->key_len}, &out->key));
+    return th_arena_copy(arena, (struct th_str){message->payload, message->len}, &out->value);
+}
+
+static enum th_code copy_chosen(const struct reader *reader, const size_t *chosen, size_t n,
+                                struct th_arena *arena, struct log_records *out)
+{
+    struct log_record *records = th_arena_array(arena, n, sizeof *records);
+    size_t k = 0;
+
+    if (!records)
+        return TH_NOMEM;
+    for (size_t i = 0; i < reader->n; i++) {
+        size_t index = (reader->turn + i) % reader->n;
+        const struct part *part = &reader->parts[index];
+        for (size_t m = 0; m < chosen[index]; m++)
+            TH_TRY(copy(part, part->at[part->first + m], arena, &records[k++]));
+    }
+    *out = (struct log_records){records, n};
+    return TH_OK;
+}
+
+static void move_on(struct reader *reader, const size_t *chosen)
+{
+    for (size_t i = 0; i < reader->n; i++) {
+        struct part *part = &reader->parts[i];
+        for (size_t m = 0; m < chosen[i]; m++) {
+            rd_kafka_message_t *message = part->at[part->first++];
+            part->next.offset = message->offset + 1;
+            reader->buffered -= size_of(message);
+            rd_kafka_message_destroy(message);
+        }
+        if (part->first == part->n)
+            part->first = part->n = 0;
+    }
+    reader->turn = (reader->turn + 1) % reader->n;
+}
+
+static enum th_code hand_out(struct reader *reader, size_t bytes_max, struct th_arena *arena,
+                             struct log_records *out, struct th_err *err)
+{
+    TH_AUTO(free) void *memory = calloc(reader->n, sizeof(size_t));
+    size_t *chosen = memory;
+
+    if (!chosen)
+        return th_fail(err, TH_NOMEM, "reading");
+    size_t n = choose(reader, bytes_max, chosen);
+    if (n == 0)
+        return TH_OK;
+    if (copy_chosen(reader, chosen, n, arena, out) != TH_OK)
+        return th_fail(err, TH_NOMEM, "%zu records", n);
+    move_on(reader, chosen);
+    return TH_OK;
+}
+
+enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, struct th_arena *arena,
+                               struct log_records *out, struct th_err *err)
+{
+    struct reader *reader = (struct reader *)base;
+
+    want_committed(reader);
+    if (is_any_beyond(reader) && now_us() - reader->looked_us > BEYOND_LOOK_US)
+        TH_TRY(look_at_ends(reader, err));
+    if (!reader->is_assigned)
+        TH_TRY(assign(reader, err));
+    TH_TRY(fetch(reader, err));
+    reader->wait_ms = log_of(reader)->config.visible_wait_ms;
+    return hand_out(reader, bytes_max, arena, out, err);
+}

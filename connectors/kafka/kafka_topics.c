@@ -1,0 +1,182 @@
+/* The topics of a log: made, dropped, and told apart by their prefix. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/ids.h"
+#include "connectors/kafka/kafka_internal.h"
+
+#define TOPICS_ALL   (TOPIC_COUNT + KAFKA_INNERS)
+#define ADMIN_MS     30000
+#define KEPT_FOREVER "-1"
+#define IDEM_KEPT_MS "259200000" /* 72 h: answers are given for 48 */
+
+static const struct {
+    const char *name;
+    const char *cleanup;
+    const char *retention_ms;
+    bool is_parted; /* as many partitions as keyed topics; else one */
+} inners[] = {
+    [KAFKA_META] = {"_meta", "delete", KEPT_FOREVER, false},
+    [KAFKA_JOURNAL] = {"_journal", "compact", KEPT_FOREVER, true},
+    [KAFKA_IDEM] = {"_idem", "delete", IDEM_KEPT_MS, false},
+    [KAFKA_SNAPSHOTS] = {"_snapshots", "compact", KEPT_FOREVER, true},
+};
+
+static_assert(sizeof inners / sizeof *inners == KAFKA_INNERS, "one row per topic");
+
+void kafka_topic_name(const char *prefix, enum topic topic, char out[KAFKA_NAME_MAX])
+{
+    snprintf(out, KAFKA_NAME_MAX, "%s%s", prefix, topic_name(topic));
+}
+
+void kafka_inner_name(const char *prefix, enum kafka_inner inner, char out[KAFKA_NAME_MAX])
+{
+    snprintf(out, KAFKA_NAME_MAX, "%s%s", prefix, inners[inner].name);
+}
+
+/* The i-th of all, of both kinds. */
+static void name_of(const char *prefix, size_t i, char out[KAFKA_NAME_MAX])
+{
+    if (i < TOPIC_COUNT)
+        kafka_topic_name(prefix, (enum topic)i, out);
+    else
+        kafka_inner_name(prefix, (enum kafka_inner)(i - TOPIC_COUNT), out);
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static rd_kafka_NewTopic_t *new_topic(const char *prefix, size_t i, int partitions, int replication)
+{
+    bool is_ours = i < TOPIC_COUNT;
+    bool is_parted =
+        is_ours ? topic_kind((enum topic)i) != TOPIC_REFERENCE : inners[i - TOPIC_COUNT].is_parted;
+    char name[KAFKA_NAME_MAX], why[256];
+
+    name_of(prefix, i, name);
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(name, is_parted ? partitions : 1, replication, why, sizeof why);
+    rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
+                                 is_ours ? "delete" : inners[i - TOPIC_COUNT].cleanup);
+    rd_kafka_NewTopic_set_config(topic, "retention.ms",
+                                 is_ours ? KEPT_FOREVER : inners[i - TOPIC_COUNT].retention_ms);
+    rd_kafka_NewTopic_set_config(topic, "message.timestamp.type", "LogAppendTime");
+    rd_kafka_NewTopic_set_config(topic, "max.message.bytes", "1048588");
+    rd_kafka_NewTopic_set_config(topic, "unclean.leader.election.enable", "false");
+    rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", replication >= 3 ? "2" : "1");
+    return topic;
+}
+
+static enum th_code check_topics(const rd_kafka_topic_result_t **results, size_t n,
+                                 rd_kafka_resp_err_t ignored, struct th_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+        if (code && code != ignored)
+            return kafka_fail(err, code, rd_kafka_topic_result_name(results[i]));
+    }
+    return TH_OK;
+}
+
+static enum th_code answer(rd_kafka_queue_t *queue, rd_kafka_event_t **out_event,
+                           struct th_err *err)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_MS);
+    if (!event)
+        return th_fail(err, TH_UNAVAILABLE, "kafka: no answer from the controller");
+    if (rd_kafka_event_error(event)) {
+        enum th_code code = kafka_fail(err, rd_kafka_event_error(event), "topics");
+        rd_kafka_event_destroy(event);
+        return code;
+    }
+    *out_event = event;
+    return TH_OK;
+}
+
+static enum th_code make_topics(rd_kafka_t *rk, const char *prefix, int partitions, int replication,
+                                struct th_err *err)
+{
+    TH_AUTO(kafka_queue) rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    TH_AUTO(kafka_event) rd_kafka_event_t *event = NULL;
+    rd_kafka_NewTopic_t *topics[TOPICS_ALL];
+    size_t n = 0;
+
+    for (size_t i = 0; i < TOPICS_ALL; i++)
+        topics[i] = new_topic(prefix, i, partitions, replication);
+    rd_kafka_CreateTopics(rk, topics, TOPICS_ALL, NULL, queue);
+    rd_kafka_NewTopic_destroy_array(topics, TOPICS_ALL);
+    TH_TRY(answer(queue, &event, err));
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+    return check_topics(results, n, RD_KAFKA_RESP_ERR_NO_ERROR, err);
+}
+
+/* --- identity --------------------------------------------------------------------------------- */
+
+static enum th_code write_identity(const struct kafka_log_config *config, struct th_err *err)
+{
+    char name[KAFKA_NAME_MAX], writer[KAFKA_NAME_MAX], text[TH_ID_TEXT_LEN + 1];
+    TH_AUTO(kafka_producer) struct kafka_producer *producer = NULL;
+    struct th_id id;
+
+    TH_TRY(th_id_random(th_clock_realtime_us(&th_clock_real) / TH_US_PER_MS, &id, err));
+    th_id_text(id, text);
+    kafka_inner_name(config->prefix, KAFKA_META, name);
+    snprintf(writer, sizeof writer, "%smaker", config->prefix);
+    struct kafka_record record = {
+        .topic = name, .key = TH_STR("log"), .value = {text, TH_ID_TEXT_LEN}};
+
+    TH_TRY(kafka_producer_open(config, writer, config->open_timeout_ms, &producer, err));
+    if (kafka_producer_write(producer, &record, 1, config->call_timeout_ms, err) != KAFKA_GOES_ON ||
+        kafka_producer_commit(producer, err) != KAFKA_GOES_ON)
+        return th_wrap(err, "writing the identity of the log");
+    return TH_OK;
+}
+
+enum th_code kafka_log_create(const struct kafka_log_config *config, int partitions,
+                              int replication, struct th_err *err)
+{
+    struct kafka_log_config filled = kafka_config_filled(config);
+    struct kafka_scout *scout;
+
+    if (partitions < 1 || partitions > LOG_PARTITIONS_MAX)
+        return th_fail(err, TH_INVALID, "%d partitions, at most %d", partitions,
+                       LOG_PARTITIONS_MAX);
+    TH_TRY(kafka_scout_new(&filled, &scout, err));
+    enum th_code code =
+        make_topics(kafka_scout_rk(scout), filled.prefix, partitions, replication, err);
+    kafka_scout_free(scout);
+    return code == TH_OK ? write_identity(&filled, err) : code;
+}
+
+/* --- dropping --------------------------------------------------------------------------------- */
+
+enum th_code kafka_log_drop(const struct kafka_log_config *config, struct th_err *err)
+{
+    struct kafka_log_config filled = kafka_config_filled(config);
+    struct kafka_client *client;
+    rd_kafka_DeleteTopic_t *topics[TOPICS_ALL];
+    rd_kafka_event_t *event;
+    size_t n = 0;
+
+    TH_TRY(kafka_client_open(&filled, KAFKA_SCOUTS, "dropper", "dropper", &client, err));
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    for (size_t i = 0; i < TOPICS_ALL; i++) {
+        char name[KAFKA_NAME_MAX];
+        name_of(filled.prefix, i, name);
+        topics[i] = rd_kafka_DeleteTopic_new(name);
+    }
+    rd_kafka_DeleteTopics(client->rk, topics, TOPICS_ALL, NULL, queue);
+    rd_kafka_DeleteTopic_destroy_array(topics, TOPICS_ALL);
+    enum th_code code = answer(queue, &event, err);
+    if (code == TH_OK) {
+        const rd_kafka_topic_result_t **results =
+            rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &n);
+        code = check_topics(results, n, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, err);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    kafka_client_close(client);
+    return code;
+}

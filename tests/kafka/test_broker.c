@@ -1,0 +1,73 @@
+#include "tests/kafka/test_broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct test_broker *running; /* for atexit */
+
+static int script(const char *command, const struct test_broker *broker, const char *version)
+{
+    char line[512];
+
+    snprintf(line, sizeof line, "%s/tests/kafka/broker %s %s%s%s", TELEHUB_SOURCE_DIR, command,
+             broker->folder, version ? " --version " : "", version ? version : "");
+    int status = system(line); /* a constant, a folder that mkdtemp named, and the developer's own
+                                  choice of version */
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static void stop_running(void)
+{
+    if (running)
+        test_broker_stop(running);
+}
+
+static int read_env(struct test_broker *broker)
+{
+    char path[128];
+    char line[128];
+
+    snprintf(path, sizeof path, "%s/env", broker->folder);
+    FILE *env = fopen(path, "r");
+    if (!env)
+        return 1;
+    while (fgets(line, sizeof line, env)) {
+        (void)sscanf(line, "KAFKA_VERSION=%15s", broker->version);
+        (void)sscanf(line, "KAFKA_CLUSTER=%31s", broker->cluster);
+        (void)sscanf(line, "KAFKA_PORT=%d", &broker->port);
+        (void)sscanf(line, "KAFKA_PROXIED_PORT=%d", &broker->proxied_port);
+        (void)sscanf(line, "KAFKA_PROXY_PORT=%d", &broker->proxy_port);
+    }
+    fclose(env);
+    return broker->port && broker->proxied_port && broker->proxy_port ? 0 : 1;
+}
+
+int test_broker_start(struct test_broker *broker)
+{
+    *broker = (struct test_broker){.folder = "/tmp/telehub-kafka.XXXXXX"};
+    if (!mkdtemp(broker->folder)) {
+        perror("mkdtemp");
+        return 1;
+    }
+    running = broker;
+    atexit(stop_running);
+    int status = script("start", broker, getenv("TELEHUB_TEST_KAFKA_VERSION"));
+    if (status == 0)
+        status = read_env(broker);
+    if (status == 0)
+        printf("Apache Kafka %s, cluster %s\n", broker->version, broker->cluster);
+    return status;
+}
+
+void test_broker_stop(struct test_broker *broker)
+{
+    char line[128];
+
+    running = NULL;
+    (void)script("stop", broker, NULL);
+    snprintf(line, sizeof line, "rm -rf %s", broker->folder);
+    (void)!system(line);
+}
