@@ -132,6 +132,15 @@ static void resolve(struct kafka_session *session)
 
 /* --- outcomes --------------------------------------------------------------------------------- */
 
+/* The broker moves an epoch on for a new owner, or to end a transaction that outlived its timeout.
+ * This one cannot have: so there is a rival, even if it has not written its nonce yet. */
+static bool is_young(const struct kafka_session *session)
+{
+    int64_t age_us = th_clock_monotonic_us(&th_clock_real) - session->begun_us;
+
+    return age_us < log_of(session)->config.transaction_timeout_ms * TH_US_PER_MS;
+}
+
 static void conclude(struct kafka_session *session, enum kafka_step step)
 {
     switch (step) {
@@ -142,8 +151,13 @@ static void conclude(struct kafka_session *session, enum kafka_step step)
     case KAFKA_ROLLED_BACK:
         end(session, LOG_ABORTED, false);
         break;
-    case KAFKA_UNKNOWN:
     case KAFKA_LOST:
+        if (is_young(session)) {
+            fenced(session);
+            break;
+        }
+        __attribute__((fallthrough));
+    case KAFKA_UNKNOWN:
         session->is_in_doubt = true;
         resolve(session);
         session->is_in_doubt = false;
@@ -169,6 +183,7 @@ void kafka_commit_run(struct kafka_session *session)
     if (!ensure_producer(session))
         return;
     session->why = (struct th_err){0};
+    session->begun_us = th_clock_monotonic_us(&th_clock_real);
     conclude(session, run(session));
     if (session->outcome == LOG_COMMITTED)
         kafka_publish(log, session->outputs, session->records, session->outputs_n);

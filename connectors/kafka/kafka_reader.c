@@ -13,7 +13,7 @@
 #define BUFFER_BYTES   ((size_t)2 << 20) /* fetched and waiting here; once more while one starves */
 #define BEYOND_LOOK_US (100 * TH_US_PER_MS)
 #define POLL_MS        5
-#define OPEN_WAIT_MS   5000 /* for what was there at opening */
+#define FIRST_WAIT_MS  5000 /* for the first answer after an assignment, which may connect */
 
 struct part {
     struct log_place next;   /* of the reader */
@@ -32,7 +32,7 @@ struct reader {
     struct kafka_client *client; /* borrowed from the log */
     bool is_assigned;            /* the consumer stands where the parts' messages end */
     int64_t looked_us;           /* when the parts beyond were last looked at */
-    int64_t wait_ms;
+    bool has_heard; /* from the broker since the consumer was assigned: from then on it is quick */
     size_t buffered;
     size_t turn;
     size_t n;
@@ -161,7 +161,6 @@ enum th_code kafka_reader_open(struct th_log *base, const struct log_place *from
         return th_fail(err, TH_NOMEM, "a reader of %zu partitions", n);
     reader->base.log = base;
     reader->n = n;
-    reader->wait_ms = OPEN_WAIT_MS;
     for (size_t i = 0; i < n; i++)
         reader->parts[i] = (struct part){.next = from[i], .seen_to = from[i].offset};
     enum th_code code = look_at_ends(reader, err);
@@ -227,6 +226,7 @@ static enum th_code assign(struct reader *reader, struct th_err *err)
     if (code)
         return kafka_fail(err, code, "a reader's partitions");
     reader->is_assigned = true;
+    reader->has_heard = false;
     return TH_OK;
 }
 
@@ -264,8 +264,11 @@ static enum th_code take(struct reader *reader, rd_kafka_message_t *message, str
     rd_kafka_resp_err_t failed = message->err;
     int64_t offset = message->offset;
 
-    if (!failed && part && offset >= part->seen_to) {
+    if (!failed || failed == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        reader->has_heard = true;
         atomic_store(&reader->client->is_down, false);
+    }
+    if (!failed && part && offset >= part->seen_to) {
         if (keep(reader, part, message) == TH_OK)
             return TH_OK;
         rd_kafka_message_destroy(message);
@@ -335,7 +338,7 @@ static void give_up(struct reader *reader)
 
 static enum th_code fetch(struct reader *reader, struct th_err *err)
 {
-    int64_t deadline_us = now_us() + reader->wait_ms * TH_US_PER_MS;
+    int64_t begun_us = now_us();
 
     for (;;) {
         bool is_short = is_any_starving(reader);
@@ -349,7 +352,8 @@ static enum th_code fetch(struct reader *reader, struct th_err *err)
         }
         if (!is_short)
             return TH_OK;
-        if (now_us() < deadline_us)
+        int wait_ms = reader->has_heard ? log_of(reader)->config.visible_wait_ms : FIRST_WAIT_MS;
+        if (now_us() - begun_us < wait_ms * TH_US_PER_MS)
             continue;
         if (atomic_load(&reader->client->is_down))
             return th_fail(err, TH_UNAVAILABLE, "no Kafka broker can be reached");
@@ -456,6 +460,5 @@ enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, str
     if (!reader->is_assigned)
         TH_TRY(assign(reader, err));
     TH_TRY(fetch(reader, err));
-    reader->wait_ms = log_of(reader)->config.visible_wait_ms;
     return hand_out(reader, bytes_max, arena, out, err);
 }

@@ -10,6 +10,7 @@
 
 #define LOOK_BACK_FIRST 8 /* offsets before the stable end, for a record; then 8 times as many */
 #define UNSTABLE_MS     20
+#define AGAIN_MS        20
 #define ENDS_KEPT       64
 
 /* A partition that ended there when its stable offset was that: asked again and again when idle. */
@@ -70,23 +71,43 @@ rd_kafka_t *kafka_scout_rk(struct kafka_scout *scout)
 /* --- ends ------------------------------------------------------------------------------------- */
 
 /* Timestamp -1 asks for the end; a consumer of committed records is told the last stable offset. */
-enum th_code kafka_scout_stable(struct kafka_scout *scout, rd_kafka_topic_partition_list_t *list,
-                                struct th_err *err)
+static rd_kafka_resp_err_t ask_stable(struct kafka_scout *scout,
+                                      rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = RD_KAFKA_OFFSET_END;
     rd_kafka_resp_err_t code =
         rd_kafka_offsets_for_times(scout->client->rk, list, scout->timeout_ms);
-    if (code)
-        return kafka_fail(err, code, "asking for the ends of partitions");
-    for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].err || list->elems[i].offset < 0)
-            return th_fail(
-                err,
-                kafka_code(list->elems[i].err ? list->elems[i].err : RD_KAFKA_RESP_ERR__TRANSPORT),
-                "%s/%d: no end: %s", list->elems[i].topic, list->elems[i].partition,
-                rd_kafka_err2str(list->elems[i].err));
-    return TH_OK;
+    for (int i = 0; i < list->cnt && !code; i++) {
+        code = list->elems[i].err;
+        if (!code && list->elems[i].offset < 0)
+            code = RD_KAFKA_RESP_ERR__TRANSPORT;
+    }
+    return code;
+}
+
+/* A partition that was just made, or has just lost its leader, has one again in a moment. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
+enum th_code kafka_scout_stable(struct kafka_scout *scout, rd_kafka_topic_partition_list_t *list,
+                                struct th_err *err)
+{
+    int64_t deadline_ms = now_ms() + scout->timeout_ms;
+
+    for (;;) {
+        rd_kafka_resp_err_t code = ask_stable(scout, list);
+        if (!code)
+            return TH_OK;
+        if (!is_passing(code) || now_ms() > deadline_ms)
+            return kafka_fail(err, code, "asking where partitions end");
+        poll(NULL, 0, AGAIN_MS);
+    }
 }
 
 static enum th_code stable_of(struct kafka_scout *scout, const char *topic, int part,

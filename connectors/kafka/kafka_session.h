@@ -33,6 +33,7 @@ struct kafka_session {
     struct log_output *outputs;
     struct kafka_record *records; /* of the outputs, then the journal's */
     size_t outputs_n;
+    int64_t begun_us; /* monotonic */
     struct kafka_cursors next_cursors;
     struct th_buf journal;
     enum log_commit outcome;

@@ -47,16 +47,20 @@ static void name_of(const char *prefix, size_t i, char out[KAFKA_NAME_MAX])
 
 /* --- making ----------------------------------------------------------------------------------- */
 
+static bool is_parted(size_t i)
+{
+    return i < TOPIC_COUNT ? topic_kind((enum topic)i) != TOPIC_REFERENCE
+                           : inners[i - TOPIC_COUNT].is_parted;
+}
+
 static rd_kafka_NewTopic_t *new_topic(const char *prefix, size_t i, int partitions, int replication)
 {
     bool is_ours = i < TOPIC_COUNT;
-    bool is_parted =
-        is_ours ? topic_kind((enum topic)i) != TOPIC_REFERENCE : inners[i - TOPIC_COUNT].is_parted;
     char name[KAFKA_NAME_MAX], why[256];
 
     name_of(prefix, i, name);
     rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(name, is_parted ? partitions : 1, replication, why, sizeof why);
+        rd_kafka_NewTopic_new(name, is_parted(i) ? partitions : 1, replication, why, sizeof why);
     rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
                                  is_ours ? "delete" : inners[i - TOPIC_COUNT].cleanup);
     rd_kafka_NewTopic_set_config(topic, "retention.ms",
@@ -112,6 +116,23 @@ static enum th_code make_topics(rd_kafka_t *rk, const char *prefix, int partitio
     return check_topics(results, n, RD_KAFKA_RESP_ERR_NO_ERROR, err);
 }
 
+/* What was made is known to the brokers a moment later; whoever writes before that waits for a
+ * second. */
+static enum th_code await_topics(struct kafka_scout *scout, const char *prefix, int partitions,
+                                 struct th_err *err)
+{
+    TH_AUTO(kafka_list)
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(TOPICS_ALL);
+
+    for (size_t i = 0; i < TOPICS_ALL; i++) {
+        char name[KAFKA_NAME_MAX];
+        name_of(prefix, i, name);
+        for (int part = 0; part < (is_parted(i) ? partitions : 1); part++)
+            rd_kafka_topic_partition_list_add(list, name, part);
+    }
+    return kafka_scout_stable(scout, list, err);
+}
+
 /* --- identity --------------------------------------------------------------------------------- */
 
 static enum th_code write_identity(const struct kafka_log_config *config, struct th_err *err)
@@ -146,6 +167,8 @@ enum th_code kafka_log_create(const struct kafka_log_config *config, int partiti
     TH_TRY(kafka_scout_new(&filled, &scout, err));
     enum th_code code =
         make_topics(kafka_scout_rk(scout), filled.prefix, partitions, replication, err);
+    if (code == TH_OK)
+        code = await_topics(scout, filled.prefix, partitions, err);
     kafka_scout_free(scout);
     return code == TH_OK ? write_identity(&filled, err) : code;
 }
