@@ -1,10 +1,11 @@
 /* log.h - the partitioned log: topics, keyed append, slots that are fenced, transactions, readers.
  *
- * Each driver (memory, Postgres) keeps these promises, and one conformance suite holds them all
- * to it:
+ * Each driver (memory, Postgres, Kafka) keeps these promises, and one conformance suite holds them
+ * all to it:
  *
- * - Order. Within a partition offsets begin at 0 and have no gaps. Whoever sees offset n sees
- *   every smaller one.
+ * - Order. Within a partition offsets grow from 0 on. Whoever sees a record sees every one before
+ *   it. In memory and in Postgres each number is a record's; Kafka leaves numbers out (its marks
+ *   of transactions), so nobody may count records by subtracting offsets.
  * - Durability. What th_log_append or a commit reported as done survives kill -9 and power loss
  *   (memory: survives as long as the struct th_log).
  * - Atomicity. A slot's transaction is its outputs and its cursor: both, or neither.
@@ -89,7 +90,7 @@ TH_MUST_USE
 enum th_code th_log_append(struct th_log *log, const struct log_output *outputs, size_t n,
                            struct log_place *out_places, struct th_err *err);
 
-/* The offset that the next record of the partition will get. */
+/* One more than the last record's offset; 0 if there is none. */
 TH_MUST_USE
 enum th_code th_log_end(struct th_log *log, enum topic topic, int part, int64_t *out_end,
                         struct th_err *err);

@@ -19,7 +19,9 @@ void kafka_seat_of(const struct kafka_log *log, enum log_app app, int slot,
     snprintf(out_seat->group, sizeof out_seat->group, "%s%s.%d", log->config.prefix, app_names[app],
              slot);
     snprintf(out_seat->key, sizeof out_seat->key, "%s.%d", app_names[app], slot);
-    out_seat->part = ((int)app + slot) % log->inner_partitions[KAFKA_JOURNAL];
+    /* One each as long as they last: on a shared one an owner that is gone would hide the record of
+     * another until its transaction is ended. */
+    out_seat->part = (slot * LOG_APP_MATERIALIZE + (int)app) % log->inner_partitions[KAFKA_JOURNAL];
 }
 
 enum th_code kafka_anchor_read(struct kafka_log *log, const struct kafka_seat *seat, bool is_stable,

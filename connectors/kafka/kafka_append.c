@@ -1,5 +1,6 @@
 /* Appending: a batch of one partition by the idempotent producer; anything else is a transaction,
  * which the writer for ingest makes. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,9 +62,12 @@ static enum th_code open_appender(struct kafka_log *log, struct th_err *err)
     if (log->appender)
         return TH_OK;
     snprintf(name, sizeof name, "%sappend", log->config.prefix);
-    TH_TRY(kafka_client_open(&log->config, KAFKA_APPENDS, NULL, name, &log->appender, err));
-    log->appender->on_delivery = on_delivery;
-    log->appender->arg = log;
+    struct kafka_client *client = NULL;
+    TH_TRY(kafka_client_open(&log->config, KAFKA_APPENDS, NULL, name, &client, err));
+    assert(client);
+    client->on_delivery = on_delivery;
+    client->arg = log;
+    log->appender = client;
     /* Known topics take their first record at once. */
     if (rd_kafka_metadata(log->appender->rk, 1, NULL, &metadata, log->config.call_timeout_ms) ==
         RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -74,13 +78,8 @@ static enum th_code open_appender(struct kafka_log *log, struct th_err *err)
 static enum th_code produce(struct kafka_log *log, const struct kafka_record *record, size_t index,
                             struct th_err *err)
 {
-    void *tag = (void *)(uintptr_t)((uint64_t)log->round << 32 | index);
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        log->appender->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->part),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_KEY(record->key.p ? record->key.p : "", record->key.n),
-        RD_KAFKA_V_VALUE((void *)(record->value.p ? record->value.p : ""), record->value.n),
-        RD_KAFKA_V_OPAQUE(tag), RD_KAFKA_V_END);
+    uint64_t tag = (uint64_t)log->round << 32 | index;
+    rd_kafka_resp_err_t code = kafka_client_produce(log->appender, record, tag);
 
     return code ? kafka_fail(err, code, record->topic) : TH_OK;
 }
@@ -89,8 +88,8 @@ static enum th_code produce(struct kafka_log *log, const struct kafka_record *re
 static enum th_code settle(struct kafka_log *log, size_t n, struct th_err *err)
 {
     struct kafka_client *client = log->appender;
-    int64_t deadline_us =
-        th_clock_monotonic_us(&th_clock_real) + 2 * log->config.call_timeout_ms * TH_US_PER_MS;
+    int64_t deadline_us = th_clock_monotonic_us(&th_clock_real) +
+                          INT64_C(2) * log->config.call_timeout_ms * TH_US_PER_MS;
 
     while (log->delivered_n < n && th_clock_monotonic_us(&th_clock_real) < deadline_us)
         rd_kafka_flush(client->rk, 100);

@@ -232,3 +232,25 @@ void kafka_client_close(struct kafka_client *client)
     }
     free(client);
 }
+
+/* --- producing -------------------------------------------------------------------------------- */
+
+/* The macros of librdkafka check their types by a statement expression of GNU C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+
+rd_kafka_resp_err_t kafka_client_produce(struct kafka_client *client,
+                                         const struct kafka_record *record, uint64_t tag)
+{
+    /* A NULL pointer would be Kafka's null; what is empty stays empty. */
+    const void *key = record->key.p ? record->key.p : "";
+    void *value = (void *)(record->value.p ? record->value.p : "");
+
+    return rd_kafka_producev(
+        client->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->part),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, record->key.n),
+        RD_KAFKA_V_VALUE(value, record->value.n), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)tag),
+        RD_KAFKA_V_END);
+}
+
+#pragma GCC diagnostic pop

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "common/err.h"
+#include "common/str.h"
 #include "connectors/kafka/kafka_log.h"
 
 enum kafka_purpose {
@@ -38,6 +39,18 @@ enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka
 void kafka_client_close(struct kafka_client *client);
 
 TH_AUTO_DEFINE(kafka_client, struct kafka_client *, kafka_client_close)
+
+struct kafka_record {
+    const char *topic; /* Kafka's name */
+    int part;
+    struct th_str key;
+    struct th_str value;
+    int64_t offset; /* where it lies, once it was delivered */
+};
+
+/* Queue it with a producer; its bytes are copied. on_delivery gets the tag back as _private. */
+rd_kafka_resp_err_t kafka_client_produce(struct kafka_client *client,
+                                         const struct kafka_record *record, uint64_t tag);
 
 enum th_code kafka_code(rd_kafka_resp_err_t code);
 

@@ -4,6 +4,7 @@
  * it has something to write. As long as nobody else took it, nobody else has written a key, so that
  * the keys in memory are all there are; taking it back fences the other, and begins with reading
  * what it wrote. Requests that need neither a key nor a transaction go past all this. */
+#include <assert.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -81,7 +82,8 @@ static bool decode_claim(struct th_str bytes, struct log_claim *out, int64_t *ou
     out->key = wire_take_str(&wire);
     if (wire.is_cut || version != IDEM_VERSION)
         return false;
-    memcpy(out->fingerprint, fingerprint.p, sizeof out->fingerprint);
+    for (size_t i = 0; i < fingerprint.n; i++)
+        out->fingerprint[i] = (uint8_t)fingerprint.p[i];
     out->body = wire.rest;
     return true;
 }
@@ -176,13 +178,14 @@ static enum th_code batch_init(struct batch *batch, const struct log_claim *clai
 {
     size_t outputs_n = 0;
 
+    assert(n > 0);
     for (size_t i = 0; i < n; i++)
         outputs_n += claims[i].outputs_n;
     batch->n = n;
     batch->claims = calloc(n, sizeof *batch->claims);
     batch->keys = calloc(n, sizeof *batch->keys);
     batch->outputs = calloc(outputs_n + 1, sizeof *batch->outputs);
-    batch->records = calloc(outputs_n + n, sizeof *batch->records);
+    batch->records = calloc(outputs_n + n + 1, sizeof *batch->records);
     if (!batch->claims || !batch->keys || !batch->outputs || !batch->records)
         return th_fail(err, TH_NOMEM, "%zu claims", n);
     memcpy(batch->claims, claims, n * sizeof *claims);

@@ -271,15 +271,15 @@ void kafka_publish(struct kafka_log *log, const struct log_output *outputs,
     kafka_bell_ring(log->bell, &grown);
 }
 
-struct kafka_log_status kafka_log_status(struct th_log *base)
+struct kafka_log_status kafka_log_status(struct th_log *log)
 {
-    struct kafka_log *log = kafka_of(base);
+    const struct kafka_log *kafka = kafka_of(log);
 
     return (struct kafka_log_status){
-        .commits = atomic_load(&log->commits),
-        .resolved = atomic_load(&log->resolved),
-        .undone = atomic_load(&log->undone),
-        .reinits = atomic_load(&log->reinits),
-        .unseen = atomic_load(&log->unseen),
+        .commits = atomic_load(&kafka->commits),
+        .resolved = atomic_load(&kafka->resolved),
+        .undone = atomic_load(&kafka->undone),
+        .reinits = atomic_load(&kafka->reinits),
+        .unseen = atomic_load(&kafka->unseen),
     };
 }

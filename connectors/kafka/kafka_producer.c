@@ -25,9 +25,9 @@ static int left_ms(int64_t deadline_us, int at_most_ms)
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /* Records carry a number, not an address: a late delivery of an earlier transaction finds none. */
-static void *tag_of(uint32_t round, size_t index)
+static uint64_t tag_of(uint32_t round, size_t index)
 {
-    return (void *)(uintptr_t)((uint64_t)round << 32 | index);
+    return (uint64_t)round << 32 | index;
 }
 
 static void on_delivery(void *arg, const rd_kafka_message_t *message)
@@ -204,13 +204,7 @@ static enum verdict produce(struct kafka_producer *producer, size_t index, struc
     rd_kafka_resp_err_t code;
 
     do {
-        /* A NULL pointer would be Kafka's null; what is empty stays empty. */
-        code = rd_kafka_producev(
-            producer->client->rk, RD_KAFKA_V_TOPIC(record->topic),
-            RD_KAFKA_V_PARTITION(record->part), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(record->key.p ? record->key.p : "", record->key.n),
-            RD_KAFKA_V_VALUE(record->value.p ? (void *)record->value.p : "", record->value.n),
-            RD_KAFKA_V_OPAQUE(tag_of(producer->round, index)), RD_KAFKA_V_END);
+        code = kafka_client_produce(producer->client, record, tag_of(producer->round, index));
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
             rd_kafka_flush(producer->client->rk, left_ms(producer->deadline_us, TRY_MS));
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !is_late(producer));

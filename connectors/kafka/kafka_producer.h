@@ -19,14 +19,6 @@ enum kafka_step {
     KAFKA_LOST, /* another epoch: a rival, or a transaction that outlived its timeout. Ask too */
 };
 
-struct kafka_record {
-    const char *topic; /* Kafka's name */
-    int part;
-    struct th_str key;
-    struct th_str value;
-    int64_t offset; /* result of kafka_producer_flush */
-};
-
 struct kafka_producer {
     struct kafka_client *client;
     int64_t deadline_us;          /* of the transaction that runs; monotonic */

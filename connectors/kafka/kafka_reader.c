@@ -99,14 +99,14 @@ static void drop(struct reader *reader, struct part *part)
 static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_message_t *message)
 {
     if (part->n == part->cap && part->first > 0) {
-        memmove(part->at, part->at + part->first,
-                (part->n - part->first) * sizeof(rd_kafka_message_t *));
+        for (size_t i = part->first; i < part->n; i++)
+            part->at[i - part->first] = part->at[i];
         part->n -= part->first;
         part->first = 0;
     }
     if (part->n == part->cap) {
         size_t cap = part->cap ? part->cap * 2 : 64;
-        rd_kafka_message_t **at = reallocarray(part->at, cap, sizeof *at);
+        rd_kafka_message_t **at = reallocarray(part->at, cap, sizeof(rd_kafka_message_t *));
         if (!at)
             return TH_NOMEM;
         part->at = at;

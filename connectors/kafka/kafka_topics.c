@@ -1,6 +1,6 @@
 /* The topics of a log: made, dropped, and told apart by their prefix. */
 #include <assert.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 
 #define TOPICS_ALL   (TOPIC_COUNT + KAFKA_INNERS)
 #define ADMIN_MS     30000
+#define SEEN_POLL_MS 5
 #define KEPT_FOREVER "-1"
 #define IDEM_KEPT_MS "259200000" /* 72 h: answers are given for 48 */
 
@@ -155,6 +156,26 @@ static enum th_code write_identity(const struct kafka_log_config *config, struct
     return TH_OK;
 }
 
+/* A commit is answered when it is decided; its marks, without which nobody sees it, come later. */
+static enum th_code await_identity(const struct kafka_log_config *config, struct kafka_scout *scout,
+                                   struct th_err *err)
+{
+    char name[KAFKA_NAME_MAX];
+    int64_t deadline_us =
+        th_clock_monotonic_us(&th_clock_real) + config->call_timeout_ms * TH_US_PER_MS;
+    int64_t end = 0;
+
+    kafka_inner_name(config->prefix, KAFKA_META, name);
+    for (;;) {
+        TH_TRY(kafka_scout_end(scout, name, 0, &end, err));
+        if (end > 0)
+            return TH_OK;
+        if (th_clock_monotonic_us(&th_clock_real) > deadline_us)
+            return th_fail(err, TH_UNAVAILABLE, "%s: what was written stays hidden", name);
+        poll(NULL, 0, SEEN_POLL_MS);
+    }
+}
+
 enum th_code kafka_log_create(const struct kafka_log_config *config, int partitions,
                               int replication, struct th_err *err)
 {
@@ -169,8 +190,12 @@ enum th_code kafka_log_create(const struct kafka_log_config *config, int partiti
         make_topics(kafka_scout_rk(scout), filled.prefix, partitions, replication, err);
     if (code == TH_OK)
         code = await_topics(scout, filled.prefix, partitions, err);
+    if (code == TH_OK)
+        code = write_identity(&filled, err);
+    if (code == TH_OK)
+        code = await_identity(&filled, scout, err);
     kafka_scout_free(scout);
-    return code == TH_OK ? write_identity(&filled, err) : code;
+    return code;
 }
 
 /* --- dropping --------------------------------------------------------------------------------- */
