@@ -17,6 +17,7 @@
 #include "connectors/twilio/twilio.h"
 #include "processors/dispatch/caller.h"
 #include "processors/effects_audience.h"
+#include "processors/main/chosen_log.h"
 #include "processors/main/installation.h"
 #include "processors/main/meters.h"
 #include "processors/main/process.h"
@@ -417,10 +418,9 @@ static enum th_code open_shared(struct run *run, struct th_err *err)
     run->zones = zones_new(ZONES_FOLDER);
     if (!run->zones)
         return th_fail(err, TH_NOMEM, "zones");
-    struct pg_log_config log = settings_log(run->conf, run->conninfo);
     TH_TRY(th_metrics_new(&run->metrics, err));
     TH_TRY(meters_open(run->metrics, &run->meters, err));
-    TH_TRY(pg_log_open(&log, &run->log, err));
+    TH_TRY(chosen_log_open(run->conf, run->conninfo, false, &run->log, err));
     TH_TRY(process_init(&run->process, err));
     TH_TRY(start_follower(run, err));
     TH_TRY(pg_audience_open(run->conninfo, run->log, run->reference, run->scratch, &run->audience,

@@ -1,5 +1,6 @@
 #include "common/eventlog/slot.h"
 #include "connectors/postgres/view_store.h"
+#include "processors/main/chosen_log.h"
 #include "processors/main/installation.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
@@ -25,9 +26,7 @@ enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_
     char conninfo[TOOL_CONNINFO_MAX];
 
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
-    struct pg_log_config config = settings_log(conf, conninfo);
-    config.is_guest = true;
-    return pg_log_open(&config, out_log, err);
+    return chosen_log_open(conf, conninfo, true, out_log, err);
 }
 
 /* A slot that finds records but no cursor refuses to open: so each gets its first one here. */
@@ -35,9 +34,8 @@ static enum th_code begin_slots(const struct th_conf *conf, const char *conninfo
                                 struct th_err *err)
 {
     TH_AUTO(th_log) struct th_log *log = NULL;
-    struct pg_log_config config = settings_log(conf, conninfo);
 
-    TH_TRY(pg_log_open(&config, &log, err));
+    TH_TRY(chosen_log_open(conf, conninfo, false, &log, err));
     for (const struct core_ops *const *core = tool_cores; *core; core++)
         TH_TRY(slot_init_cursors(log, *core, (int)th_conf_int(conf, "slots"), err));
     return TH_OK;
@@ -64,11 +62,7 @@ static enum th_code upgrade_locked(const struct cli *cli, struct th_err *err)
 
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
     TH_TRY(pg_log_upgrade(conninfo, &applied, err));
-    enum th_code code = pg_log_create(conninfo, (int)th_conf_int(conf, "partitions"), err);
-    if (code == TH_CONFLICT)
-        is_new = false;
-    else if (code != TH_OK)
-        return code;
+    TH_TRY(chosen_log_create(conf, conninfo, &is_new, err));
     TH_TRY(begin_slots(conf, conninfo, err));
     TH_TRY(begin_views(conninfo, err));
     TH_TRY(installation_operator_key(cli->dir, key, err));

@@ -1,0 +1,34 @@
+/* chosen_log.h - the log that the setting `log` names: in the installation's database, or in Kafka.
+ *
+ *   (empty)                                 tables of the database
+ *   kafka://HOST:PORT[,HOST:PORT…][/PREFIX] topics whose names begin with PREFIX, "th." if none
+ */
+#ifndef TELEHUB_PROCESSORS_MAIN_CHOSEN_LOG_H
+#define TELEHUB_PROCESSORS_MAIN_CHOSEN_LOG_H
+
+#include "common/conf.h"
+#include "common/eventlog/log.h"
+#include "connectors/kafka/kafka_log.h"
+
+/* How to reach Kafka; the strings lie in it. */
+struct chosen_kafka {
+    char text[1024];
+    struct kafka_log_config config;
+};
+
+/* False when the log lies in the database. Errors: TH_INVALID */
+TH_MUST_USE
+enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
+                              struct chosen_kafka *out, struct th_err *err);
+
+/* is_guest: to look only. Errors: as pg_log_open and kafka_log_open. */
+TH_MUST_USE
+enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,
+                             struct th_log **out_log, struct th_err *err);
+
+/* Make it unless it is there; *out_is_new says which. The database has been migrated. */
+TH_MUST_USE
+enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,
+                               struct th_err *err);
+
+#endif
