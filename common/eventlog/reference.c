@@ -206,6 +206,11 @@ struct reference_versions reference_versions(const struct reference *ref)
     return ref->versions;
 }
 
+struct reference_versions reference_read_to(const struct reference *ref)
+{
+    return ref->read_to;
+}
+
 const struct ref_tenant *reference_tenant(const struct reference *ref, struct th_str slug)
 {
     const struct tenant_entry *entry = reference_find_tenant(ref, slug);

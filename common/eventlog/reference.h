@@ -68,6 +68,11 @@ void reference_skip(struct reference *ref, enum topic topic);
 
 struct reference_versions reference_versions(const struct reference *ref);
 
+/* Up to which offset each topic was folded: where a log leaves numbers out, more than its version.
+ * Each record counts one; who reads a log says where it stands after each. */
+struct reference_versions reference_read_to(const struct reference *ref);
+void reference_note_read_to(struct reference *ref, enum topic topic, int64_t next_offset);
+
 /* Each is NULL if there is none. */
 const struct ref_tenant *reference_tenant(const struct reference *ref, struct th_str slug);
 const struct ref_lane *reference_lane(const struct reference *ref, int32_t lane);

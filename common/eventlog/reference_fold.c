@@ -427,4 +427,13 @@ enum th_code reference_apply(struct reference *ref, enum topic topic, const stru
 void reference_skip(struct reference *ref, enum topic topic)
 {
     ++*version_of(&ref->versions, topic);
+    ++*version_of(&ref->read_to, topic);
+}
+
+void reference_note_read_to(struct reference *ref, enum topic topic, int64_t next_offset)
+{
+    int64_t *read_to = version_of(&ref->read_to, topic);
+
+    if (*read_to < next_offset)
+        *read_to = next_offset;
 }

@@ -95,6 +95,7 @@ static enum th_code fold(struct reference_follower *follower, const struct log_r
     else
         reference_skip(follower->ref, topic);
     follower->folded_to[index_of(topic)] = record->place.offset + 1;
+    reference_note_read_to(follower->ref, topic, record->place.offset + 1);
     return TH_OK;
 }
 

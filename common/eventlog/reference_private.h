@@ -53,6 +53,7 @@ struct interned {
 struct reference {
     pthread_rwlock_t lock; /* guards everything below */
     struct reference_versions versions;
+    struct reference_versions read_to;
 
     struct list tenants; /* of tenant_entry */
     struct name_index tenants_by_slug;

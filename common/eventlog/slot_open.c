@@ -314,13 +314,13 @@ enum th_code slot_open_replay(struct slot *slot, struct th_err *err)
 static bool is_reference_there(const struct slot *slot)
 {
     reference_read_lock(slot->config.reference);
-    struct reference_versions versions = reference_versions(slot->config.reference);
+    struct reference_versions read_to = reference_read_to(slot->config.reference);
     reference_unlock(slot->config.reference);
 
-    return versions.config >= slot->reference_ends[TOPIC_CONFIG] &&
-           versions.consent >= slot->reference_ends[TOPIC_CONSENT_EVENTS] &&
-           versions.control >= slot->reference_ends[TOPIC_CAMPAIGN_CONTROL] &&
-           versions.health >= slot->reference_ends[TOPIC_LANE_HEALTH];
+    return read_to.config >= slot->reference_ends[TOPIC_CONFIG] &&
+           read_to.consent >= slot->reference_ends[TOPIC_CONSENT_EVENTS] &&
+           read_to.control >= slot->reference_ends[TOPIC_CAMPAIGN_CONTROL] &&
+           read_to.health >= slot->reference_ends[TOPIC_LANE_HEALTH];
 }
 
 static const struct log_cursor *find_cursor(const struct slot *slot, const struct slot_input *input)

@@ -223,32 +223,32 @@ enum handled write_answer(struct request *request, enum th_code failure)
 /* --- the reference -------------------------------------------------------------------------------
  */
 
-static int64_t version_of(const struct reference_versions *versions, enum topic topic)
+static int64_t place_of(const struct reference_versions *read_to, enum topic topic)
 {
     switch ((int)topic) { /* the others are no reference topics */
     case TOPIC_CONFIG:
-        return versions->config;
+        return read_to->config;
     case TOPIC_CONSENT_EVENTS:
-        return versions->consent;
+        return read_to->consent;
     case TOPIC_CAMPAIGN_CONTROL:
-        return versions->control;
+        return read_to->control;
     case TOPIC_LANE_HEALTH:
-        return versions->health;
+        return read_to->health;
     default:
         return INT64_MAX;
     }
 }
 
-enum th_code write_wait_reference(struct gateway *gateway, enum topic topic, int64_t version)
+enum th_code write_wait_reference(struct gateway *gateway, enum topic topic, int64_t next_offset)
 {
     struct reference *ref = gateway->config.reference;
     int64_t until_us = gateway_monotonic_us(gateway) + REFERENCE_WAIT_US;
 
     for (;;) {
         reference_read_lock(ref);
-        struct reference_versions versions = reference_versions(ref);
+        struct reference_versions read_to = reference_read_to(ref);
         reference_unlock(ref);
-        if (version_of(&versions, topic) >= version)
+        if (place_of(&read_to, topic) >= next_offset)
             return TH_OK;
         if (gateway_monotonic_us(gateway) > until_us)
             return TH_TIMEOUT;

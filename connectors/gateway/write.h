@@ -55,10 +55,10 @@ enum handled write_answer(struct request *request, enum th_code failure);
  * (topic is the one of outputs[0]), so that what is answered binds. */
 enum handled write_reference(struct request *request);
 
-/* Wait until the reference has folded so many records of the topic; at most 5 s.
+/* Wait until the reference has folded the topic up to that offset; at most 5 s.
  * Errors: TH_TIMEOUT */
 TH_MUST_USE
-enum th_code write_wait_reference(struct gateway *gateway, enum topic topic, int64_t version);
+enum th_code write_wait_reference(struct gateway *gateway, enum topic topic, int64_t next_offset);
 
 /* {"id":…,"command":…} */
 void write_command_body(struct th_buf *body, struct th_id id, struct th_id command);
