@@ -1,6 +1,8 @@
 #include "common/clock.h"
 #include "common/json_out.h"
+#include "connectors/kafka/kafka_examine.h"
 #include "connectors/postgres/migrate.h"
+#include "processors/main/chosen_log.h"
 #include "processors/main/installation.h"
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
@@ -331,6 +333,35 @@ static void check_schema(struct report *report, struct pg *pg)
         say(report, FINDING_BAD, "schema", "%s", err.text);
 }
 
+static void say_kafka(void *arg, enum kafka_finding finding, const char *check,
+                      const char *sentence)
+{
+    static const enum finding findings[] = {
+        [KAFKA_IS_FINE] = FINDING_FINE,
+        [KAFKA_IS_RISKY] = FINDING_WARN,
+        [KAFKA_IS_BAD] = FINDING_BAD,
+    };
+
+    say(arg, findings[finding], check, "%s", sentence);
+}
+
+static void check_kafka(struct report *report)
+{
+    TH_AUTO(th_conf) struct th_conf *conf = NULL;
+    char conninfo[TOOL_CONNINFO_MAX];
+    struct chosen_kafka kafka;
+    struct th_err err = {0};
+    bool is_kafka = false;
+
+    enum th_code code = tool_settings(report->cli, &conf, conninfo, &err);
+    if (code == TH_OK)
+        code = chosen_log_kafka(conf, &is_kafka, &kafka, &err);
+    if (code == TH_OK && is_kafka)
+        code = kafka_log_examine(&kafka.config, say_kafka, report, &err);
+    if (code != TH_OK)
+        say(report, FINDING_BAD, "kafka", "%s", err.text);
+}
+
 static void check_log(struct report *report)
 {
     TH_AUTO(th_log) struct th_log *log = NULL;
@@ -372,6 +403,7 @@ static void check_database(struct report *report, const char *conninfo)
     check_database_clock(report, pg);
     check_schema(report, pg);
     check_log(report);
+    check_kafka(report);
     check_views(report, conninfo);
 }
 
