@@ -5,6 +5,7 @@
 #   DIR/bin            the two programs
 #   DIR/keys           operator, one file per tenant, analyst.pgpass
 #   DIR/postgres       the private cluster
+#   DIR/kafka          the private Kafka, where the log lies in one (kafka/node.sh)
 #   DIR/sandbox        the provider that calls nobody, with its ledger
 #   DIR/demo           the demo's audience, campaign and text
 #   DIR/campaigns      what else was sent by deploy/up

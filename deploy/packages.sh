@@ -14,8 +14,9 @@ packages_test=(
     clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev shellcheck
 )
 
-# What tests/kafka/broker needs to fetch and run Apache Kafka.
-packages_kafka=(maven openjdk-17-jre-headless)
+# What it needs to run Apache Kafka, and to fetch it.
+packages_java=(openjdk-17-jre-headless)
+packages_kafka=(maven "${packages_java[@]}")
 
 # install_packages NAME...: installs those that are missing; says what to do where it may not.
 install_packages() {

@@ -58,6 +58,7 @@ TeleHub runs at $url (up after $(report_seconds) s). Where to look next:
   the views   psql '$analyst_conninfo' \\
                 -c 'SELECT outcome, reason, count(*) FROM analytics.sends GROUP BY 1, 2 ORDER BY 3 DESC'
   the ledger  curl $sandbox_url/ledger/summary
+  the log     $(log_address)
   logs        $dir/log
   stop        $root/deploy/down --dir $dir
 TEXT

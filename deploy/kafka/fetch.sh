@@ -49,12 +49,12 @@ kafka_home() {
     command -v java >/dev/null
 }
 
-# kafka_command VERSION JARS LOGS: sets java, the words before the name of a class. Made for a
-# process that starts soon and stays small.
+# kafka_command VERSION JARS LOGS [FILES]: sets java, the words before the name of a class. Made for
+# a process that starts soon and stays small. FILES: where log4j*.properties lie, if not here.
 kafka_command() {
     local config=log4j.properties option=log4j.configuration
     [ "$(kafka_logging "$1")" = reload4j ] ||
         { config=log4j2.properties option=log4j2.configurationFile; }
     java=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ActiveProcessorCount=2
-        "-D$option=file:$kafka_files/$config" "-Dkafka.logs.dir=$3" -cp "$2/*")
+        "-D$option=file:${4:-$kafka_files}/$config" "-Dkafka.logs.dir=$3" -cp "$2/*")
 }

@@ -2,57 +2,7 @@
 # deploy/up and deploy/down from an empty folder, end to end: the demo's certificate is held against
 # the sandbox's own ledger, kills are survived, nothing is left running.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-
-# Not below TMPDIR: the user telehub must be able to enter, and sockets need a short path.
-work=$(mktemp -d /tmp/telehub-up.XXXXXX)
-chmod 0711 "$work"
-dir=$work/hub
-cleanup() {
-    local status=$?
-    if [ "$status" -ne 0 ] && [ -d "$dir/log" ]; then
-        tail -n 30 "$dir"/log/* >&2 || true
-    fi
-    [ ! -e "$dir/.telehub" ] || "$root/deploy/down" --dir "$dir" || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
-
-checks=0
-pass() { checks=$((checks + 1)); printf '%6.1f s  %s\n' "$(since "$test_began")" "$1"; }
-fail() { printf 'FAILED: %s\n' "$1"; exit 1; }
-since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }'; }
-test_began=$EPOCHREALTIME
-
-# holds SENTENCE JQ-EXPRESSION JSON
-holds() {
-    jq -e "$2" <<<"$3" >/dev/null || fail "$1: $2 is not true of $(jq -c . <<<"$3")"
-    pass "$1"
-}
-
-# refuses SENTENCE WORDS ARGUMENT...: exit status 1, nothing on stdout, those words on stderr.
-refuses() {
-    local sentence=$1 words=$2 status=0 out
-    shift 2
-    out=$("$root/deploy/up" "$@" 2>"$work/stderr") || status=$?
-    [ "$status" -eq 1 ] || fail "$sentence: exit status $status"
-    [ -z "$out" ] || fail "$sentence: stdout holds $out"
-    grep -qF -e "$words" "$work/stderr" || fail "$sentence: stderr is $(<"$work/stderr")"
-    pass "$sentence"
-}
-
-# Processes that were started from the folder; those that ended and wait for init have no words.
-ours() {
-    local process
-    for process in /proc/[0-9]*; do
-        if [ "$process" != "/proc/$$" ] && grep -qsF "$dir/" "$process/cmdline"; then
-            tr '\0' ' ' <"$process/cmdline"
-            echo
-        fi
-    done
-}
-
-up() { "$root/deploy/up" --dir "$dir" --json "$@"; }
+. "$(dirname "$0")/lib.sh"
 
 # --- what is refused ---------------------------------------------------------------------------
 
@@ -82,17 +32,7 @@ certificate=$(jq .certificate <<<"$first")
 holds '40 rows were rejected, with row, column and reason' '.rejected_total == 40
     and (.rejected | length) == 40 and .rejected[0].row == 101 and .rejected[0].column == "phone"
     and all(.rejected[]; .reason | length > 0)' "$(<"$dir/demo/upload.json")"
-holds 'the certificate is final' '.final' "$certificate"
-holds 'the audience are the 10,000' '.audience == 10000' "$certificate"
-holds 'its sets partition the audience' '.audience == .reached + .accepted_no_report + .in_doubt
-    + .unsent + ([.unreached[], .suppressed[]] | add)' "$certificate"
-holds 'nobody is left over' '.unsent == 0 and .in_doubt == 0 and .accepted_no_report == 0' \
-    "$certificate"
-holds 'most are reached, some are not' '.reached > 9000 and (.unreached | length) > 1' "$certificate"
-holds 'the 40 rows that stand there twice are contacted once' '.suppressed.duplicate == 40' \
-    "$certificate"
-holds 'who opted out is suppressed' '.suppressed.opted_out == 20' "$certificate"
-holds 'it cost something' '[.cost[].amount | tonumber] | add > 0' "$certificate"
+holds_demo "$certificate"
 holds 'the ledger agrees, says telehub' '.ledger_agrees' "$first"
 
 url=$(jq -r .url <<<"$first")
