@@ -82,19 +82,33 @@ static struct kafka_seat seat(struct th_log *log, enum log_app app, int slot)
     return it;
 }
 
+/* Whoever asks what has become of it begins with a new epoch, and is answered. */
 static void lose_answer(void *arg, struct th_log *log, enum log_app app, int slot, bool happens)
 {
     struct kafka *kafka = arg;
+    struct kafka_seat it = seat(log, app, slot);
+    struct fault_rule rule = {
+        .client_id = it.group, .apis = FAULT_BIT(FAULT_API_END_TXN), .until_init = true};
 
-    fault_proxy_plan(kafka->proxy, seat(log, app, slot).group,
-                     happens ? FAULT_LOSE_ANSWER : FAULT_LOSE_REQUEST);
+    if (happens) {
+        rule.fate = FAULT_LOSE_ANSWER;
+        rule.times = 1;
+        fault_proxy_add(kafka->proxy, &rule);
+    }
+    rule.fate = FAULT_LOSE_REQUEST;
+    rule.times = 0;
+    rule.skip = happens;
+    fault_proxy_add(kafka->proxy, &rule);
 }
 
 static void hold(void *arg, struct th_log *log, enum log_app app, int slot)
 {
     struct kafka *kafka = arg;
+    struct kafka_seat it = seat(log, app, slot);
 
-    fault_proxy_plan(kafka->proxy, seat(log, app, slot).group, FAULT_HOLD);
+    fault_proxy_add(kafka->proxy, &(struct fault_rule){.client_id = it.group,
+                                                       .apis = FAULT_BIT(FAULT_API_END_TXN),
+                                                       .fate = FAULT_HOLD});
 }
 
 static void let_go(void *arg, struct th_log *log, enum log_app app, int slot)

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
-#define PLANS_MAX       16
+#define RULES_MAX       16
+#define LATES_MAX       64
 #define NAME_MAX_       256
 #define FRAME_MAX       ((size_t)16 << 20)
-
-enum { API_INIT_PRODUCER_ID = 22, API_END_TXN = 26 };
+#define ANSWER_MS       10000
 
 struct bytes {
     char *p;
@@ -38,10 +38,18 @@ struct pair {
     bool is_muted;   /* what the broker says next is swallowed, and then it is cut */
 };
 
-struct plan {
-    char id[NAME_MAX_];
-    enum fault_fate fate;
-    bool has_passed; /* FAULT_LOSE_ANSWER: the first was let through */
+struct rule {
+    struct fault_rule is;
+    char client_id[NAME_MAX_];
+    unsigned seen;
+};
+
+/* A request taken away, with the connection that it would have come through. */
+struct late {
+    char client_id[NAME_MAX_];
+    int broker;
+    char *frame; /* with its length */
+    size_t n;
 };
 
 struct fault_proxy {
@@ -53,8 +61,11 @@ struct fault_proxy {
     bool is_stopping;
     struct pair pairs[CONNECTIONS_MAX];
     size_t pairs_n;
-    struct plan plans[PLANS_MAX];
-    size_t plans_n;
+    struct rule rules[RULES_MAX];
+    size_t rules_n;
+    struct late lates[LATES_MAX];
+    size_t lates_n;
+    size_t struck;
 };
 
 static void must(bool is_so, const char *what)
@@ -79,48 +90,20 @@ static size_t take32(const char *p)
 
 struct request {
     unsigned api;
-    unsigned version;
     char client_id[NAME_MAX_];
-    char transactional_id[NAME_MAX_];
 };
 
-/* A string of 16-bit length at *at; false when it does not lie within n. */
-static bool take_string(const char *p, size_t n, size_t *at, char out[NAME_MAX_])
-{
-    if (*at + 2 > n)
-        return false;
-    size_t size = take16(p + *at);
-    if (size == 0xffff) /* null */
-        size = 0;
-    if (*at + 2 + size > n || size >= NAME_MAX_)
-        return false;
-    memcpy(out, p + *at + 2, size);
-    out[size] = '\0';
-    *at += 2 + size;
-    return true;
-}
-
-/* p, n: a frame without its length. InitProducerId from version 2 on is "flexible": after the
- * header's tags, a length as a varint. */
+/* p, n: a frame without its length: API key, version, a number to tell answers by, the client. */
 static struct request parse(const char *p, size_t n)
 {
     struct request request = {0};
-    size_t at = 8;
 
     if (n < 10)
         return request;
+    size_t size = take16(p + 8);
     request.api = take16(p);
-    request.version = take16(p + 2);
-    if (!take_string(p, n, &at, request.client_id))
-        return request;
-    if (request.api == API_END_TXN ||
-        (request.api == API_INIT_PRODUCER_ID && request.version < 2)) {
-        (void)take_string(p, n, &at, request.transactional_id);
-    } else if (request.api == API_INIT_PRODUCER_ID && at + 2 < n) {
-        size_t size = (uint8_t)p[at + 1];
-        if (size > 1 && at + 2 + size - 1 <= n && size <= 128)
-            memcpy(request.transactional_id, p + at + 2, size - 1);
-    }
+    if (size != 0xffff && 10 + size <= n && size < NAME_MAX_)
+        memcpy(request.client_id, p + 10, size);
     return request;
 }
 
@@ -196,74 +179,106 @@ static void accept_one(struct fault_proxy *proxy)
 
 /* --- fates ------------------------------------------------------------------------------------ */
 
-static struct plan *plan_of(struct fault_proxy *proxy, const char *id)
+static bool is_for(const struct rule *rule, const struct request *request)
 {
-    for (size_t i = 0; i < proxy->plans_n; i++)
-        if (strcmp(proxy->plans[i].id, id) == 0)
-            return &proxy->plans[i];
-    return NULL;
+    return rule->is.apis & FAULT_BIT(request->api & 63) &&
+           strcmp(rule->client_id, request->client_id) == 0;
 }
 
-static void end_plan(struct fault_proxy *proxy, struct plan *plan)
+static bool is_end_of(const struct rule *rule, const struct request *request)
 {
-    *plan = proxy->plans[--proxy->plans_n];
+    return rule->is.until_init && request->api == FAULT_API_INIT_PRODUCER_ID &&
+           strcmp(rule->client_id, request->client_id) == 0;
 }
 
-enum verdict { PASS, WAIT, CUT };
-
-static enum verdict judge(struct fault_proxy *proxy, struct pair *pair,
-                          const struct request *request)
+static bool strikes(const struct rule *rule)
 {
-    struct plan *plan =
-        request->transactional_id[0] ? plan_of(proxy, request->transactional_id) : NULL;
+    unsigned nth = rule->seen - rule->is.skip;
 
-    if (!plan)
-        return PASS;
-    if (request->api == API_INIT_PRODUCER_ID) {
-        if (plan->fate != FAULT_HOLD)
-            end_plan(proxy, plan);
-        return PASS;
+    return rule->seen > rule->is.skip && (rule->is.times == 0 || nth <= rule->is.times);
+}
+
+/* Each request is counted once by every rule that is for it. NULL: it passes. */
+static const struct rule *judge(struct fault_proxy *proxy, const struct request *request)
+{
+    const struct rule *striking = NULL;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < proxy->rules_n; i++)
+        if (!is_end_of(&proxy->rules[i], request))
+            proxy->rules[kept++] = proxy->rules[i];
+    proxy->rules_n = kept;
+    for (size_t i = 0; i < proxy->rules_n; i++) {
+        struct rule *rule = &proxy->rules[i];
+        if (!is_for(rule, request))
+            continue;
+        rule->seen++;
+        if (!striking && strikes(rule))
+            striking = rule;
     }
-    switch (plan->fate) {
-    case FAULT_NONE:
-        break;
-    case FAULT_HOLD:
-        return WAIT;
-    case FAULT_LOSE_REQUEST:
-        return CUT;
-    case FAULT_LOSE_ANSWER:
-        if (plan->has_passed)
-            return CUT;
-        plan->has_passed = true;
-        pair->is_muted = true;
-        return PASS;
+    proxy->struck += striking != NULL;
+    return striking;
+}
+
+/* A held frame was counted when it came. */
+static bool is_still_held(const struct fault_proxy *proxy, const struct request *request)
+{
+    for (size_t i = 0; i < proxy->rules_n; i++)
+        if (proxy->rules[i].is.fate == FAULT_HOLD && is_for(&proxy->rules[i], request))
+            return true;
+    return false;
+}
+
+/* The client keeps a connection behind which nobody is. */
+static void take_away(struct fault_proxy *proxy, struct pair *pair, size_t n)
+{
+    must(proxy->lates_n < LATES_MAX, "too many late requests");
+    struct late *late = &proxy->lates[proxy->lates_n++];
+    *late = (struct late){.broker = pair->broker, .frame = malloc(n), .n = n};
+    must(late->frame, "malloc");
+    memcpy(late->frame, pair->in.p, n);
+    memcpy(late->client_id, pair->client_id, sizeof late->client_id);
+    pair->broker = -1;
+}
+
+/* The whole frame at the beginning: true when the one behind it may be looked at. */
+static bool forward_one(struct fault_proxy *proxy, struct pair *pair, size_t n)
+{
+    struct request request = parse(pair->in.p + 4, n - 4);
+    const struct rule *rule = NULL;
+
+    memcpy(pair->client_id, request.client_id, sizeof pair->client_id);
+    if (!pair->is_held)
+        rule = judge(proxy, &request);
+    pair->is_held =
+        pair->is_held ? is_still_held(proxy, &request) : rule && rule->is.fate == FAULT_HOLD;
+    if (pair->is_held)
+        return false;
+    if (rule && rule->is.fate == FAULT_LATE) {
+        take_away(proxy, pair, n);
+        return false;
     }
-    return PASS;
+    pair->is_muted = pair->is_muted || (rule && rule->is.fate == FAULT_LOSE_ANSWER);
+    if ((rule && rule->is.fate == FAULT_LOSE_REQUEST) || !send_all(pair->broker, pair->in.p, n)) {
+        cut(pair);
+        return false;
+    }
+    return true;
 }
 
 /* Every whole frame that lies there; a held one stops those behind it. */
 static void forward_frames(struct fault_proxy *proxy, struct pair *pair)
 {
-    while (pair->client >= 0 && pair->in.n >= 4) {
-        size_t size = take32(pair->in.p);
-        if (size > FRAME_MAX) {
+    while (pair->broker >= 0 && pair->in.n >= 4) {
+        size_t n = 4 + take32(pair->in.p);
+        if (n > FRAME_MAX) {
             cut(pair);
             return;
         }
-        if (pair->in.n < 4 + size)
+        if (pair->in.n < n || !forward_one(proxy, pair, n))
             return;
-        struct request request = parse(pair->in.p + 4, size);
-        memcpy(pair->client_id, request.client_id, sizeof pair->client_id);
-        enum verdict verdict = judge(proxy, pair, &request);
-        pair->is_held = verdict == WAIT;
-        if (verdict == WAIT)
-            return;
-        if (verdict == CUT || !send_all(pair->broker, pair->in.p, 4 + size)) {
-            cut(pair);
-            return;
-        }
-        pair->in.n -= 4 + size;
-        memmove(pair->in.p, pair->in.p + 4 + size, pair->in.n);
+        pair->in.n -= n;
+        memmove(pair->in.p, pair->in.p + n, pair->in.n);
     }
 }
 
@@ -279,7 +294,7 @@ static void read_client(struct fault_proxy *proxy, struct pair *pair)
         cut(pair);
         return;
     }
-    pair->in.n += (size_t)n;
+    pair->in.n = pair->broker < 0 ? 0 : pair->in.n + (size_t)n;
     forward_frames(proxy, pair);
 }
 
@@ -376,6 +391,10 @@ void fault_proxy_stop(struct fault_proxy *proxy)
     pthread_join(proxy->thread, NULL);
     for (size_t i = 0; i < proxy->pairs_n; i++)
         cut(&proxy->pairs[i]);
+    for (size_t i = 0; i < proxy->lates_n; i++) {
+        close(proxy->lates[i].broker);
+        free(proxy->lates[i].frame);
+    }
     close(proxy->listener);
     close(proxy->wake);
     pthread_mutex_destroy(&proxy->lock);
@@ -384,27 +403,82 @@ void fault_proxy_stop(struct fault_proxy *proxy)
 
 /* --- orders ----------------------------------------------------------------------------------- */
 
-void fault_proxy_plan(struct fault_proxy *proxy, const char *transactional_id, enum fault_fate fate)
+void fault_proxy_add(struct fault_proxy *proxy, const struct fault_rule *rule)
 {
     pthread_mutex_lock(&proxy->lock);
-    struct plan *plan = plan_of(proxy, transactional_id);
-    if (!plan) {
-        must(proxy->plans_n < PLANS_MAX, "too many plans");
-        plan = &proxy->plans[proxy->plans_n++];
-    }
-    *plan = (struct plan){.fate = fate};
-    snprintf(plan->id, sizeof plan->id, "%s", transactional_id);
+    must(proxy->rules_n < RULES_MAX, "too many rules");
+    struct rule *added = &proxy->rules[proxy->rules_n++];
+    *added = (struct rule){.is = *rule};
+    snprintf(added->client_id, sizeof added->client_id, "%s", rule->client_id);
     pthread_mutex_unlock(&proxy->lock);
 }
 
-void fault_proxy_let_go(struct fault_proxy *proxy, const char *transactional_id)
+void fault_proxy_let_go(struct fault_proxy *proxy, const char *client_id)
 {
+    size_t kept = 0;
+
     pthread_mutex_lock(&proxy->lock);
-    struct plan *plan = plan_of(proxy, transactional_id);
-    if (plan)
-        end_plan(proxy, plan);
+    for (size_t i = 0; i < proxy->rules_n; i++)
+        if (strcmp(proxy->rules[i].client_id, client_id) != 0)
+            proxy->rules[kept++] = proxy->rules[i];
+    proxy->rules_n = kept;
     pthread_mutex_unlock(&proxy->lock);
     wake(proxy);
+}
+
+static struct late take_late(struct fault_proxy *proxy, const char *client_id)
+{
+    struct late late = {.broker = -1};
+
+    pthread_mutex_lock(&proxy->lock);
+    for (size_t i = 0; i < proxy->lates_n; i++)
+        if (strcmp(proxy->lates[i].client_id, client_id) == 0) {
+            late = proxy->lates[i];
+            proxy->lates[i] = proxy->lates[--proxy->lates_n];
+            break;
+        }
+    pthread_mutex_unlock(&proxy->lock);
+    return late;
+}
+
+/* An answer to EndTxn, up to its version 2: length, number, time to wait, and then the error. */
+static int answer_of(int broker)
+{
+    char answer[16];
+    size_t n = 0;
+
+    while (n < 14) {
+        struct pollfd at = {.fd = broker, .events = POLLIN};
+        if (poll(&at, 1, ANSWER_MS) <= 0)
+            return -1;
+        ssize_t got = recv(broker, answer + n, sizeof answer - n, 0);
+        if (got <= 0)
+            return -1;
+        n += (size_t)got;
+    }
+    return (int)take16(answer + 12);
+}
+
+int fault_proxy_deliver(struct fault_proxy *proxy, const char *client_id)
+{
+    struct late late = take_late(proxy, client_id);
+    int error = -1;
+
+    if (late.broker < 0)
+        return -1;
+    if (send_all(late.broker, late.frame, late.n))
+        error = answer_of(late.broker);
+    close(late.broker);
+    free(late.frame);
+    return error;
+}
+
+size_t fault_proxy_struck(struct fault_proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    size_t n = proxy->struck;
+    pthread_mutex_unlock(&proxy->lock);
+    return n;
 }
 
 /* Both ends are shut; the thread finds them so and closes them. */
