@@ -522,7 +522,8 @@ static bool begin_listing(struct caller *caller)
 
     if (!page)
         return false;
-    if (!listing_begin(&caller->listing, &caller->lookups)) {
+    if (!listing_begin(&caller->listing, th_clock_realtime_us(caller->config.clock),
+                       &caller->lookups)) {
         free(page);
         return true;
     }
@@ -554,7 +555,7 @@ static void end_listing(struct caller *caller, bool was_read)
     struct job *job;
 
     job_list_init(&rest);
-    listing_end(&caller->listing, &rest);
+    listing_end(&caller->listing, was_read, &rest);
     free(caller->page);
     caller->page = NULL;
     while ((job = job_list_take(&rest))) {
@@ -587,10 +588,10 @@ static void take_page(struct caller *caller, const struct http_reply *reply)
         if ((job = listing_find(&caller->listing, read.reports[i].provider_id)))
             take_report(job, &read.reports[i]);
     th_buf_clear(&caller->next);
-    th_buf_add(&caller->next, read.next);
+    th_buf_add(&caller->next, listing_go_on(&caller->listing, read.next));
     bool was_read =
         code == TH_OK && read.result == PROVIDER_FOUND && th_buf_status(&caller->next) == TH_OK;
-    if (was_read && read.next.n > 0 && listing_wants_page(&caller->listing))
+    if (was_read && caller->next.n > 0 && listing_wants_page(&caller->listing))
         job_list_put(&caller->lookups, caller->page);
     else
         end_listing(caller, was_read);

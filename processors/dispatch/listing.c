@@ -14,46 +14,15 @@ void listing_init(struct listing *listing)
     job_list_init(&listing->gathered);
 }
 
+void listing_count_call(struct listing *listing, int64_t now_us)
+{
+    list_map_count(&listing->map, now_us);
+}
+
 void listing_fini(struct listing *listing)
 {
     free(listing->jobs);
     name_index_fini(&listing->index);
-}
-
-/* --- what was sent lately -----------------------------------------------------------------------
- */
-
-void listing_count_call(struct listing *listing, int64_t now_us)
-{
-    int64_t second = now_us / TH_US_PER_SEC;
-    size_t at = (size_t)(second % LISTING_SECONDS);
-
-    if (listing->sent[at].second != second) {
-        listing->sent[at].second = second;
-        listing->sent[at].n = 0;
-    }
-    listing->sent[at].n++;
-}
-
-/* What the list holds from that time on, as far as this process knows. */
-static size_t sent_since(const struct listing *listing, int64_t since_us)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < LISTING_SECONDS; i++)
-        if (listing->sent[i].second >= since_us / TH_US_PER_SEC)
-            n += listing->sent[i].n;
-    return n;
-}
-
-static int64_t newest_second(const struct listing *listing)
-{
-    int64_t newest = 0;
-
-    for (size_t i = 0; i < LISTING_SECONDS; i++)
-        if (listing->sent[i].second > newest)
-            newest = listing->sent[i].second;
-    return newest;
 }
 
 /* --- gathering ----------------------------------------------------------------------------------
@@ -147,6 +116,17 @@ static void set_aside(struct listing *listing, int64_t until_us, struct job_list
     }
 }
 
+/* How much the list holds from the nearest place in front of them to the oldest. False: unknown. */
+static bool measure(struct listing *listing, struct span span, size_t *out_sent)
+{
+    const struct list_place *place =
+        list_map_place(&listing->map, listing->lane, listing->channel, span.newest_us);
+
+    listing->place = place ? *place : (struct list_place){0};
+    return list_map_sent(&listing->map, span.oldest_us, place ? place->from_us : listing->begun_us,
+                         listing->begun_us, out_sent);
+}
+
 /* A few that were started long before the others would make the list so long that nobody could ask
  * for it: they are asked for by themselves, the older half of the time first. False: too few are
  * left. */
@@ -154,29 +134,40 @@ static bool narrow(struct listing *listing, struct job_list *singles, size_t *ou
 {
     for (int halves = 0; halves < HALVES_MAX && listing->open_n >= LISTING_JOBS_MIN; halves++) {
         struct span span = span_of(listing);
-        bool is_known = span.oldest_us / TH_US_PER_SEC > newest_second(listing) - LISTING_SECONDS;
-        *out_sent = sent_since(listing, span.oldest_us);
-        if (is_known && *out_sent <= (OTHERS_MAX + 1) * listing->open_n)
+        if (measure(listing, span, out_sent) && *out_sent <= (OTHERS_MAX + 1) * listing->open_n)
             return true;
         set_aside(listing, span.oldest_us + (span.newest_us - span.oldest_us) / 2, singles);
     }
     return false;
 }
 
-bool listing_begin(struct listing *listing, struct job_list *singles)
+/* All are asked for by themselves. Of many, the first page is read nevertheless: its end is a place
+ * for those to come. */
+static bool look_around(struct listing *listing, struct job_list *singles)
+{
+    size_t jobs_n = listing->jobs_n;
+
+    set_aside(listing, INT64_MAX, singles);
+    listing->pages_left = 1;
+    if (jobs_n >= PROVIDER_PAGE_MAX)
+        return true;
+    listing_end(listing, true, singles);
+    return false;
+}
+
+bool listing_begin(struct listing *listing, int64_t now_us, struct job_list *singles)
 {
     size_t n = 0;
 
     listing->lane = listing->gathered.first->as.lookup.lane;
     listing->channel = listing->gathered.first->as.lookup.channel;
     take_alike(listing, singles);
-    listing->is_running = true;
-    if (!narrow(listing, singles, &n)) {
-        listing_end(listing, singles);
-        return false;
-    }
+    listing->is_running = listing->is_first = true;
+    listing->begun_us = now_us;
+    if (!narrow(listing, singles, &n))
+        return look_around(listing, singles);
     /* Others may use the account, too; that much of theirs is read past, and no more. */
-    listing->pages_left = 2 * (n + listing->open_n) / PROVIDER_PAGE_MAX + 2;
+    listing->pages_left = 2 * (n + listing->open_n) / PROVIDER_PAGE_MAX + 3;
     return true;
 }
 
@@ -199,16 +190,29 @@ struct job *listing_find(struct listing *listing, struct th_str provider_id)
     return NULL;
 }
 
+struct th_str listing_go_on(struct listing *listing, struct th_str next)
+{
+    if (!listing->is_first)
+        return next;
+    listing->is_first = false;
+    list_map_keep(&listing->map, listing->lane, listing->channel, listing->begun_us, next);
+    if (listing->place.from_us == 0 || next.n == 0)
+        return next;
+    return (struct th_str){listing->place.next, listing->place.next_n};
+}
+
 bool listing_wants_page(struct listing *listing)
 {
-    if (listing->open_n == 0 || listing->pages_left == 0)
+    if (listing->pages_left == 0 || (listing->open_n == 0 && !listing->is_first))
         return false;
     listing->pages_left--;
     return true;
 }
 
-void listing_end(struct listing *listing, struct job_list *rest)
+void listing_end(struct listing *listing, bool was_read, struct job_list *rest)
 {
+    if (!was_read)
+        list_map_drop(&listing->map, listing->lane, listing->channel);
     for (size_t i = 0; i < listing->jobs_n; i++)
         if (listing->jobs[i])
             job_list_put(rest, listing->jobs[i]);
