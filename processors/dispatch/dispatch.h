@@ -39,6 +39,9 @@
 #define DISPATCH_SEARCH_BEFORE_US INT64_C(60000000)
 #define DISPATCH_SEARCH_AFTER_US  INT64_C(300000000)
 
+/* A release that names no end (pace "max") is one for calls that leave at once, which is this. */
+#define DISPATCH_AT_ONCE_US INT64_C(2000000)
+
 struct dispatch_config {
     /* The wires that it can speak, by name; ends at NULL. Static. */
     const struct provider_ops *const *wires;

@@ -130,6 +130,14 @@ static int64_t sooner(int64_t a_us, int64_t b_us)
     return a_us < b_us ? a_us : b_us;
 }
 
+/* A release at pace "max" names no end: it is one for a call that leaves at once, not for one that
+ * is repeated when the campaign may have a pace again. */
+static void released(struct attempt *a, int64_t from_us, int64_t send_by_us)
+{
+    a->wants_release = false;
+    a->send_by_us = send_by_us || !a->has_campaign ? send_by_us : from_us + DISPATCH_AT_ONCE_US;
+}
+
 static enum th_code started(struct dispatch *d, const struct attempt_started *ev)
 {
     struct attempt_ref ref = {ev->send, ev->n};
@@ -146,7 +154,7 @@ static enum th_code started(struct dispatch *d, const struct attempt_started *ev
     a->has_campaign = ev->campaign.is_set;
     a->campaign = ev->campaign.value;
     a->started_us = ev->meta.time_us;
-    a->send_by_us = ev->send_by_us;
+    released(a, ev->meta.time_us, ev->send_by_us);
     a->session = (uint64_t)ev->session;
     a->due_at_us = INT64_MAX;
     TH_TRY(table_blob(d->attempts, ev->meta.tenant, &a->tenant));
@@ -229,8 +237,8 @@ static enum th_code repeat_released(struct dispatch *d, struct attempt *a,
 {
     if (a->stand != ATTEMPT_UNKNOWN)
         return TH_OK;
-    a->wants_release = false;
-    a->send_by_us = ev->send_by_us;
+    released(a, ev->send_at_us > ev->meta.time_us ? ev->send_at_us : ev->meta.time_us,
+             ev->send_by_us);
     return set_due(d, a, ev->send_at_us);
 }
 

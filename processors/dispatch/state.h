@@ -21,7 +21,7 @@ struct attempt {
     struct th_id campaign;
     int64_t started_us;
     int64_t due_at_us;  /* the timer that counts; INT64_MAX: none */
-    int64_t send_by_us; /* of the newest release that it has; 0: no limit */
+    int64_t send_by_us; /* of the newest release that it has; 0: it needs none */
     uint64_t session;   /* that started it */
     int32_t lane;
     int32_t rank;    /* of the best report so far */

@@ -107,14 +107,13 @@ static void check_window(struct world *world, int i)
 }
 
 /* Once a release with a limit was made, those without one before it are used up: at most on their
- * way, or repeated under their key. */
+ * way. */
 static void check_drained(struct world *world, int i, const struct attempt_fact *attempt)
 {
     const struct campaign_fact *campaign = &world->checks->campaigns[i];
 
     if (attempt->release < campaign->limited_release &&
         campaign->releases[attempt->release].pace == 0 &&
-        attempt->reconciliation != PROVIDER_IDEMPOTENT &&
         world_now(world) > campaign->limited_us + WAY_US)
         world_fail(world,
                    "campaign %d: release %" PRId64 ", without a limit, is called after one "
