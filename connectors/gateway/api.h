@@ -67,6 +67,28 @@ enum handled health_all(struct request *request);
 enum handled health_live(struct request *request);
 enum handled health_ready(struct request *request);
 enum handled metrics_show(struct request *request);
-enum handled schema_show(struct request *request);
+
+/* registry_api.c */
+enum handled registry_subjects(struct request *request);
+enum handled registry_versions(struct request *request);
+enum handled registry_version(struct request *request);
+enum handled registry_version_schema(struct request *request);
+enum handled registry_version_referrers(struct request *request);
+enum handled registry_schema(struct request *request);
+enum handled registry_schema_text(struct request *request);
+enum handled registry_schema_subjects(struct request *request);
+enum handled registry_schema_versions(struct request *request);
+enum handled registry_types(struct request *request);
+enum handled registry_config(struct request *request);
+enum handled registry_subject_config(struct request *request);
+enum handled registry_mode(struct request *request);
+enum handled registry_subject_mode(struct request *request);
+enum handled registry_no_write(struct request *request);
+
+/* registry_check.c */
+enum handled registry_look_up(struct request *request);
+enum handled registry_register(struct request *request);
+enum handled registry_compatible(struct request *request);
+enum handled registry_compatible_all(struct request *request);
 
 #endif

@@ -1,6 +1,7 @@
 /* Who calls: by bearer key, compared as hashes, so that the time it takes says nothing of a key. */
 #include "common/digest.h"
 #include "connectors/gateway/gateway_internal.h"
+#include "connectors/gateway/registry.h"
 #include "connectors/gateway/write.h"
 
 #include <stdio.h>
@@ -111,6 +112,11 @@ static bool has_right_type(const struct request *request)
         return type_is(request->content_type, "text/csv");
     case BODY_FORM:
         return type_is(request->content_type, "application/x-www-form-urlencoded");
+    case BODY_SCHEMA:
+        return type_is(request->content_type, REGISTRY_TYPE) ||
+               type_is(request->content_type, "application/vnd.schemaregistry+json") ||
+               type_is(request->content_type, "application/json") ||
+               type_is(request->content_type, "application/octet-stream");
     }
     return false;
 }

@@ -6,6 +6,7 @@
 
 #include "common/json_out.h"
 #include "common/log_line.h"
+#include "connectors/gateway/registry.h"
 
 static const struct {
     unsigned status;
@@ -68,6 +69,22 @@ static int wait_s(const struct request *request, unsigned status)
     return 1 + (int)(spread % 5);
 }
 
+static void say_when(struct request *request, enum problem what, unsigned status)
+{
+    if (status == 503 || status == 429 || what == PROBLEM_IN_FLIGHT)
+        request_header(request, "Retry-After",
+                       th_arena_printf(&request->arena, "%d", wait_s(request, status)));
+}
+
+static enum handled refuse_by_registry(struct request *request, enum problem what, const char *text)
+{
+    unsigned status = problems[what].status;
+
+    request->headers_n = 0;
+    say_when(request, what, status);
+    return registry_refuse(request, status, text);
+}
+
 enum handled problem(struct request *request, enum problem what, const char *detail, ...)
 {
     struct th_json_out out = {&request->answer, false};
@@ -78,6 +95,8 @@ enum handled problem(struct request *request, enum problem what, const char *det
     va_start(args, detail);
     (void)vsnprintf(text, sizeof text, detail, args);
     va_end(args);
+    if (registry_was_asked(request))
+        return refuse_by_registry(request, what, text);
     (void)snprintf(type, sizeof type, "urn:telehub:problem:%s", problems[what].slug);
     th_buf_clear(&request->answer);
     th_json_begin(&out, NULL);
@@ -91,9 +110,7 @@ enum handled problem(struct request *request, enum problem what, const char *det
     th_json_end(&out);
     request->headers_n = 0;
     unsigned status = problems[what].status;
-    if (status == 503 || status == 429 || what == PROBLEM_IN_FLIGHT)
-        request_header(request, "Retry-After",
-                       th_arena_printf(&request->arena, "%d", wait_s(request, status)));
+    say_when(request, what, status);
     if (status == 401)
         request_header(request, "WWW-Authenticate", TH_STR("Bearer"));
     request->answer_type = "application/problem+json";

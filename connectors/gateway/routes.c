@@ -4,14 +4,22 @@
 #include <string.h>
 
 #include "connectors/gateway/api.h"
+#include "connectors/gateway/registry.h"
 
-#define JSON_BODY_MAX ((size_t)1024 * 1024)
-#define CSV_BODY_MAX  ((size_t)400 * 1000) /* a part is one record of the log */
-#define FORM_BODY_MAX ((size_t)FORM_SIZE_MAX)
+#define JSON_BODY_MAX   ((size_t)1024 * 1024)
+#define CSV_BODY_MAX    ((size_t)400 * 1000) /* a part is one record of the log */
+#define FORM_BODY_MAX   ((size_t)FORM_SIZE_MAX)
+#define SCHEMA_BODY_MAX ((size_t)256 * 1024) /* a schema within JSON is longer by its escapes */
 
 const char *const route_methods[] = {"GET", "POST", "PUT", "DELETE", NULL};
 
-#define V1 "/api/v1"
+#define V1  "/api/v1"
+#define REG REGISTRY_BASE
+
+/* Schemas are part of the program and hold nothing of anybody: whoever reaches the gateway may read
+ * them, with the credentials that a tool insists on or without. */
+#define REGISTRY_GET  WHO_ANYBODY, KEY_NONE, BODY_NONE, LANE_API, true
+#define REGISTRY_POST WHO_ANYBODY, KEY_NONE, BODY_SCHEMA, LANE_API, false
 
 /* clang-format off */
 const struct route routes[] = {
@@ -51,7 +59,28 @@ const struct route routes[] = {
     {"GET",    V1 "/dead-letters/{id}",          WHO_OPERATOR, KEY_NONE,     BODY_NONE, LANE_API, false, dead_letter_get},
     {"POST",   V1 "/dead-letters/{id}/replay",   WHO_OPERATOR, KEY_REQUIRED, BODY_NONE, LANE_API, false, dead_letter_replay},
     {"POST",   V1 "/dead-letters/{id}/discard",  WHO_OPERATOR, KEY_REQUIRED, BODY_NONE, LANE_API, false, dead_letter_discard},
-    {"GET",    "/schemas/ids/{id}",              WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, true,  schema_show},
+    {"GET",    REG "/subjects",                                   REGISTRY_GET,  registry_subjects},
+    {"POST",   REG "/subjects/{subject}",                         REGISTRY_POST, registry_look_up},
+    {"DELETE", REG "/subjects/{subject}",                         REGISTRY_GET,  registry_no_write},
+    {"GET",    REG "/subjects/{subject}/versions",                REGISTRY_GET,  registry_versions},
+    {"POST",   REG "/subjects/{subject}/versions",                REGISTRY_POST, registry_register},
+    {"GET",    REG "/subjects/{subject}/versions/{version}",      REGISTRY_GET,  registry_version},
+    {"DELETE", REG "/subjects/{subject}/versions/{version}",      REGISTRY_GET,  registry_no_write},
+    {"GET",    REG "/subjects/{subject}/versions/{version}/schema", REGISTRY_GET, registry_version_schema},
+    {"GET",    REG "/subjects/{subject}/versions/{version}/referencedby", REGISTRY_GET, registry_version_referrers},
+    {"GET",    REG "/schemas/ids/{id}",                           REGISTRY_GET,  registry_schema},
+    {"GET",    REG "/schemas/ids/{id}/schema",                    REGISTRY_GET,  registry_schema_text},
+    {"GET",    REG "/schemas/ids/{id}/subjects",                  REGISTRY_GET,  registry_schema_subjects},
+    {"GET",    REG "/schemas/ids/{id}/versions",                  REGISTRY_GET,  registry_schema_versions},
+    {"GET",    REG "/schemas/types",                              REGISTRY_GET,  registry_types},
+    {"GET",    REG "/config",                                     REGISTRY_GET,  registry_config},
+    {"PUT",    REG "/config",                                     REGISTRY_POST, registry_no_write},
+    {"GET",    REG "/config/{subject}",                           REGISTRY_GET,  registry_subject_config},
+    {"PUT",    REG "/config/{subject}",                           REGISTRY_POST, registry_no_write},
+    {"GET",    REG "/mode",                                       REGISTRY_GET,  registry_mode},
+    {"GET",    REG "/mode/{subject}",                             REGISTRY_GET,  registry_subject_mode},
+    {"POST",   REG "/compatibility/subjects/{subject}/versions",  REGISTRY_POST, registry_compatible_all},
+    {"POST",   REG "/compatibility/subjects/{subject}/versions/{version}", REGISTRY_POST, registry_compatible},
     {"POST",   "/webhooks/{wire}/{token}",       WHO_PROVIDER, KEY_NONE,     BODY_FORM, LANE_CALLBACK, true, webhook_receive},
     {"GET",    "/health",                        WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, false, health_all},
     {"GET",    "/health/live",                   WHO_ANYBODY,  KEY_NONE,     BODY_NONE, LANE_API, true,  health_live},
@@ -74,6 +103,8 @@ size_t route_body_max(const struct route *route)
         return CSV_BODY_MAX;
     case BODY_FORM:
         return FORM_BODY_MAX;
+    case BODY_SCHEMA:
+        return SCHEMA_BODY_MAX;
     }
     return 0;
 }

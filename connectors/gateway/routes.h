@@ -27,6 +27,7 @@ enum route_body {
     BODY_JSON,
     BODY_CSV,
     BODY_FORM,
+    BODY_SCHEMA, /* JSON under the names that clients of a schema registry give it */
 };
 
 enum route_lane {
@@ -47,7 +48,7 @@ struct route {
     enum handled (*run)(struct request *request);
 };
 
-#define ROUTES_MAX 64 /* with the end */
+#define ROUTES_MAX 80 /* with the end */
 
 /* Ends at .method == NULL. */
 extern const struct route routes[];

@@ -1,7 +1,6 @@
-/* How it is, and what the bytes on the log mean. */
+/* How it is. */
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
-#include "schemas/events.h"
 
 #include "common/json_out.h"
 
@@ -89,22 +88,5 @@ enum handled metrics_show(struct request *request)
         request->gateway->config.measure(request->gateway->config.measure_arg);
     th_metrics_print(request->gateway->config.metrics, &request->answer);
     request->answer_type = "text/plain; version=0.0.4; charset=utf-8";
-    return request_answer(request, 200);
-}
-
-enum handled schema_show(struct request *request)
-{
-    struct th_json_out out = {&request->answer, false};
-    int64_t id = 0;
-
-    struct th_str schema = {0};
-    if (th_str_int(request->params[0], 1, INT32_MAX, &id))
-        schema = schema_json((uint32_t)id);
-    if (!schema.n)
-        return problem(request, PROBLEM_NOT_FOUND, "there is no schema of that id");
-    th_json_begin(&out, NULL);
-    th_json_put_str(&out, "schema", schema);
-    th_json_end(&out);
-    request->answer_type = "application/vnd.schemaregistry.v1+json";
     return request_answer(request, 200);
 }

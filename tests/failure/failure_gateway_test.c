@@ -235,7 +235,7 @@ static void test_callbacks(void **unused)
 }
 
 static const char *const targets[] = {"/api/v1/providers", "/health/live", "/metrics",
-                                      "/schemas/ids/257"};
+                                      "/registry/schemas/ids/257"};
 
 static void read_one(void *arg)
 {

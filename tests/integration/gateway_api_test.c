@@ -829,7 +829,6 @@ static const struct {
      422, "limit"},
     {"a cursor that is none", "GET", "/api/v1/campaigns?cursor=x", TENANT_KEY, NULL, NULL, NULL,
      422, "cursor"},
-    {"a schema that is none", "GET", "/schemas/ids/1", NO_KEY, NULL, NULL, NULL, 404, "not_found"},
 };
 
 static void test_refusals(void **unused)
@@ -857,16 +856,12 @@ static void test_refusals(void **unused)
 
 static void test_service(void **unused)
 {
-    char target[64];
-
     (void)unused;
     expect(call("GET", "/health/live", NULL, NULL, 200), "ok");
     expect(call_as_operator("GET", "/metrics", NULL, NULL, 200),
            "telehub_http_requests_total{route=\"/health/live\",status=\"2xx\"}");
     expect(call_as_operator("GET", "/metrics", NULL, NULL, 200),
            "telehub_ingest_claims_bucket{lane=\"api\",le=\"1\"}");
-    (void)snprintf(target, sizeof target, "/schemas/ids/%u", schema_at(0)->id);
-    expect(call("GET", target, NULL, NULL, 200), "{\"schema\":\"{\\\"type\\\":");
 }
 
 int main(void)
