@@ -54,6 +54,25 @@ void th_sha256(struct th_str bytes, uint8_t out_digest[TH_SHA256_SIZE])
     end(&digest, out_digest);
 }
 
+static_assert(sizeof(SHA256_CTX) <= sizeof(struct th_sha256_sum), "it lies in there");
+static_assert(_Alignof(SHA256_CTX) <= _Alignof(struct th_sha256_sum), "and may");
+
+void th_sha256_begin(struct th_sha256_sum *sum)
+{
+    must(SHA256_Init((SHA256_CTX *)sum->state));
+}
+
+void th_sha256_add(struct th_sha256_sum *sum, struct th_str bytes)
+{
+    if (bytes.n)
+        must(SHA256_Update((SHA256_CTX *)sum->state, bytes.p, bytes.n));
+}
+
+void th_sha256_end(struct th_sha256_sum *sum, uint8_t out_digest[TH_SHA256_SIZE])
+{
+    must(SHA256_Final(out_digest, (SHA256_CTX *)sum->state));
+}
+
 void th_sha256_parts(const struct th_str *parts, size_t count, uint8_t out_digest[TH_SHA256_SIZE])
 {
     struct digest digest;

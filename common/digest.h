@@ -12,6 +12,15 @@
 
 void th_sha256(struct th_str bytes, uint8_t out_digest[TH_SHA256_SIZE]);
 
+/* The same in pieces: begin, add, add, end. Plain memory: nothing to free. */
+struct th_sha256_sum {
+    uint64_t state[16]; /* OpenSSL's */
+};
+
+void th_sha256_begin(struct th_sha256_sum *sum);
+void th_sha256_add(struct th_sha256_sum *sum, struct th_str bytes);
+void th_sha256_end(struct th_sha256_sum *sum, uint8_t out_digest[TH_SHA256_SIZE]);
+
 /* Of a list, each part preceded by its length (32 bits, big endian), so that parts cannot run
  * into each other: ("ab", "c") and ("a", "bc") differ. Each part < 4 GiB. */
 void th_sha256_parts(const struct th_str *parts, size_t count, uint8_t out_digest[TH_SHA256_SIZE]);

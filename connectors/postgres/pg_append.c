@@ -1,7 +1,7 @@
 /* Appending: batches as arrays, one statement for all partitions of a transaction. */
 #include <assert.h>
 
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg_log_internal.h"
 
 #define TRIES_MAX 3 /* of a transaction that the server rolled back for a deadlock or a lock */

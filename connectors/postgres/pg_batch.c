@@ -5,7 +5,7 @@
 #include <lz4frame.h>
 #include <string.h>
 
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 
 #define VARINT_MAX 10
 

@@ -1,6 +1,6 @@
 /* Snapshots: a cache, so damaged ones are left out and nothing is ever believed without checksum.
  */
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg_log_internal.h"
 
 /* Two are kept of each piece: this one and the newest before it. */

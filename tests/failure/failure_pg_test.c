@@ -5,7 +5,7 @@
 #include "tests/integration/cluster.h"
 #include "tests/unit/test.h"
 
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg.h"
 #include "connectors/postgres/pg_batch.h"
 

@@ -1,6 +1,6 @@
 /* A batch as it is stored, under a checksum that is right: damage that a checksum does not see.
  * Codec, count (1 byte), raw size (3 bytes, little endian), then what is stored. */
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg_batch.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg_log_internal.h"
 #include "tests/integration/log_cluster.h"
 

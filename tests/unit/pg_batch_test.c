@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 #include "connectors/postgres/pg_batch.h"
 
 static struct th_log log_of_four;

@@ -1,4 +1,4 @@
-#include "connectors/postgres/crc32c.h"
+#include "common/crc32c.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -44,6 +44,31 @@ uint32_t crc32c_by_table(struct th_str bytes)
     for (; n > 0; n--, p++)
         crc = (crc >> 8) ^ table[0][(crc ^ *p) & 0xff];
     return ~crc;
+}
+
+/* What one changed byte does to the register is shifted by each byte that follows it. Undo the
+ * shifts, from the end on, until a difference is left that one byte makes. A shift is undone by the
+ * entry of the table whose highest byte the register has. */
+bool crc32c_locate(size_t n, uint32_t is, uint32_t was, size_t *out_index, uint8_t *out_flip)
+{
+    uint8_t entry_of[256];
+    uint32_t difference = is ^ was;
+
+    pthread_once(&table_once, fill_table);
+    if (difference == 0)
+        return false;
+    for (int i = 0; i < 256; i++)
+        entry_of[table[0][i] >> 24] = (uint8_t)i;
+    for (size_t at = n; at > 0; at--) {
+        uint8_t entry = entry_of[difference >> 24];
+        difference = (difference ^ table[0][entry]) << 8 | entry;
+        if (difference <= 0xff) {
+            *out_index = at - 1;
+            *out_flip = (uint8_t)difference;
+            return true;
+        }
+    }
+    return false;
 }
 
 #ifdef __x86_64__
