@@ -42,6 +42,7 @@ static int read_env(struct test_broker *broker)
         (void)sscanf(line, "KAFKA_PROXY_PORT=%d", &broker->proxy_port);
     }
     fclose(env);
+    snprintf(broker->brokers, sizeof broker->brokers, "127.0.0.1:%d", broker->port);
     return broker->port && broker->proxied_port && broker->proxy_port ? 0 : 1;
 }
 
@@ -70,4 +71,24 @@ void test_broker_stop(struct test_broker *broker)
     (void)script("stop", broker, NULL);
     snprintf(line, sizeof line, "rm -rf %s", broker->folder);
     (void)!system(line);
+}
+
+static void must(int status, const char *what)
+{
+    if (status == 0)
+        return;
+    fprintf(stderr, "broker: %s did not succeed\n", what);
+    exit(1);
+}
+
+void test_broker_end(struct test_broker *broker, bool is_hard)
+{
+    const char *how = is_hard ? "kill" : "stop";
+
+    must(script(how, broker, NULL), how);
+}
+
+void test_broker_restart(struct test_broker *broker)
+{
+    must(script("restart", broker, NULL), "restart");
 }
