@@ -11,17 +11,48 @@
 #define BATCH_RECORDS_MAX 5000
 #define RECORD_COST       32
 
-bool kafka_is_batch(const struct th_log *log, const struct log_output *outputs, size_t n)
+static size_t bytes_of(const struct log_output *outputs, size_t n)
 {
     size_t bytes = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         bytes += outputs[i].key.n + outputs[i].value.n + RECORD_COST;
+    return bytes;
+}
+
+static bool is_of_one_partition(const struct th_log *log, const struct log_output *outputs,
+                                size_t n)
+{
+    for (size_t i = 1; i < n; i++)
         if (outputs[i].topic != outputs[0].topic ||
             log_output_part(log, &outputs[i]) != log_output_part(log, &outputs[0]))
             return false;
+    return true;
+}
+
+static bool fits(size_t records, size_t bytes)
+{
+    return records == 1 || (records <= BATCH_RECORDS_MAX && bytes <= BATCH_BYTES_MAX);
+}
+
+bool kafka_is_batch(const struct th_log *log, const struct log_output *outputs, size_t n)
+{
+    return is_of_one_partition(log, outputs, n) && fits(n, bytes_of(outputs, n));
+}
+
+bool kafka_are_batches(const struct th_log *log, const struct log_claim *claims, size_t n)
+{
+    size_t records = 0;
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (claims[i].key.n > 0 ||
+            !is_of_one_partition(log, claims[i].outputs, claims[i].outputs_n))
+            return false;
+        records += claims[i].outputs_n;
+        bytes += bytes_of(claims[i].outputs, claims[i].outputs_n);
     }
-    return n == 1 || (n <= BATCH_RECORDS_MAX && bytes <= BATCH_BYTES_MAX);
+    return records > 0 && fits(records, bytes);
 }
 
 void kafka_records_of(const struct kafka_log *log, const struct log_output *outputs, size_t n,

@@ -3,7 +3,8 @@
  * There is one writer for the whole installation: a transactional id that every process takes when
  * it has something to write. As long as nobody else took it, nobody else has written a key, so that
  * the keys in memory are all there are; taking it back fences the other, and begins with reading
- * what it wrote. Requests that need neither a key nor a transaction go past all this. */
+ * what it wrote. Requests
+ * without keys, each of one partition, go past all this. */
 #include <assert.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -338,11 +339,13 @@ static enum th_code tell(const struct kafka_log *log, struct batch *batch, struc
     return TH_OK;
 }
 
-/* No key, no more than one partition: a batch is enough. */
-static bool needs_no_writer(const struct kafka_log *log, const struct log_claim *claims, size_t n)
+/* Callbacks come in crowds, each a batch of its own. */
+static void take_as_they_are(struct batch *batch)
 {
-    return n == 1 && claims[0].key.n == 0 && claims[0].outputs_n > 0 &&
-           kafka_is_batch(&log->base, claims[0].outputs, claims[0].outputs_n);
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->claims[i].outcome = LOG_CLAIM_STORED;
+        add_outputs(batch, &batch->claims[i]);
+    }
 }
 
 enum th_code kafka_ingest_claims(struct th_log *base, struct log_claim *claims, size_t n,
@@ -352,9 +355,8 @@ enum th_code kafka_ingest_claims(struct th_log *base, struct log_claim *claims, 
     TH_AUTO(batch) struct batch batch = {0};
 
     TH_TRY(batch_init(&batch, claims, n, err));
-    if (needs_no_writer(log, claims, n)) {
-        batch.claims[0].outcome = LOG_CLAIM_STORED;
-        add_outputs(&batch, &claims[0]);
+    if (kafka_are_batches(base, claims, n)) {
+        take_as_they_are(&batch);
         make_records(log->ingest, &batch);
         TH_TRY(kafka_append_batch(log, batch.records, batch.records_n, err));
     } else {

@@ -106,14 +106,18 @@ void kafka_inner_name(const char *prefix, enum kafka_inner inner, char out[KAFKA
 enum th_code kafka_append(struct th_log *base, const struct log_output *outputs, size_t n,
                           struct log_place *out_places, struct th_err *err);
 
-/* One batch of one partition, outside of any transaction. Fills the records' offsets.
- * Errors: TH_UNAVAILABLE (it may have been stored), TH_DENIED, TH_FULL */
+/* A batch for each of their partitions, outside of any transaction. Fills the records' offsets.
+ * Errors: TH_UNAVAILABLE (some may have been stored), TH_DENIED, TH_FULL */
 TH_MUST_USE
 enum th_code kafka_append_batch(struct kafka_log *log, struct kafka_record *records, size_t n,
                                 struct th_err *err);
 
 /* May these be written as one batch? */
 bool kafka_is_batch(const struct th_log *log, const struct log_output *outputs, size_t n);
+
+/* Does each of these claims need one batch, and no key remembered? Then they need no transaction:
+ * all that one partition gets fits into one batch. */
+bool kafka_are_batches(const struct th_log *log, const struct log_claim *claims, size_t n);
 
 /* Kafka's side of outputs: n entries. */
 void kafka_records_of(const struct kafka_log *log, const struct log_output *outputs, size_t n,

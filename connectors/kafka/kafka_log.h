@@ -10,9 +10,10 @@
  *   visible_wait_ms for what was committed through this struct th_log, and then goes on without.
  * - A call's records in one partition lie together only as far as they fit in one batch (about
  *   900 kB).
- * - An append that touches one partition is a batch, written whole or not at all. Every other one,
- *   and each request with an idempotency key, is a transaction of the one writer for ingest of the
- *   whole installation: processes that ingest by turns fence each other, which is slow, not wrong.
+ * - An append that touches one partition is a batch, written whole or not at all, and so is each
+ *   request without an idempotency key that does. Every other one, and each with a key, is a
+ * transaction of the one writer for ingest of the whole installation: processes that ingest by
+ * turns fence each other, which is slow, not wrong.
  *
  * Several processes on several hosts may have it open. Nothing here depends on another store.
  */
