@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 
@@ -9,6 +10,7 @@
 #define SLOW_US     (3 * TH_US_PER_SEC)
 #define ABORT_MS    30000
 #define INIT_TRY_MS 5000
+#define MARKERS_US  (3 * TH_US_PER_MS)
 
 static int64_t now_us(void)
 {
@@ -243,9 +245,21 @@ static enum verdict flush(struct kafka_producer *producer, struct th_err *err)
     return VERDICT_ABORT;
 }
 
+/* The coordinator answers a commit before the partitions have its markers, and takes no partition
+ * for the next transaction until they have; librdkafka then asks again after 20 ms. It takes a few.
+ */
+static void let_settle(const struct kafka_producer *producer)
+{
+    int64_t left_us = producer->ended_us + MARKERS_US - now_us();
+
+    if (producer->ended_us && left_us > 0)
+        (void)usleep((useconds_t)left_us);
+}
+
 enum kafka_step kafka_producer_write(struct kafka_producer *producer, struct kafka_record *records,
                                      size_t n, int timeout_ms, struct th_err *err)
 {
+    let_settle(producer);
     producer->deadline_us = now_us() + timeout_ms * TH_US_PER_MS;
     producer->records = records;
     producer->records_n = n;
@@ -295,7 +309,8 @@ enum kafka_step kafka_producer_commit(struct kafka_producer *producer, struct th
         if (verdict == VERDICT_REPEAT)
             atomic_store(&producer->client->is_tainted, true);
     } while (verdict == VERDICT_REPEAT && !is_late(producer));
-    if (now_us() - begun_us > SLOW_US)
+    producer->ended_us = now_us();
+    if (producer->ended_us - begun_us > SLOW_US)
         atomic_store(&producer->client->is_tainted, true);
     if (verdict == VERDICT_FINE)
         return KAFKA_GOES_ON;

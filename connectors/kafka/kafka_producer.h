@@ -22,6 +22,7 @@ enum kafka_step {
 struct kafka_producer {
     struct kafka_client *client;
     int64_t deadline_us;          /* of the transaction that runs; monotonic */
+    int64_t ended_us;             /* when the last one was committed; 0: none was */
     struct kafka_record *records; /* of the transaction that runs */
     size_t records_n;
     size_t delivered_n;
