@@ -105,8 +105,8 @@ static const struct kafka_setting consumer_settings[] = {
     {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
     {"isolation.level", "read_committed"},  {"auto.offset.reset", "error"},
     {"enable.partition.eof", "true"},       {"check.crcs", "true"},
-    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "16384"},
-    {"fetch.message.max.bytes", "1048576"}, {"fetch.error.backoff.ms", "50"},
+    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "4096"},
+    {"fetch.message.max.bytes", "1048576"}, {"fetch.error.backoff.ms", "10"},
 };
 
 /* Batches leave only when they are flushed, so that what one call writes to a partition stays

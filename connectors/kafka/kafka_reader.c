@@ -10,7 +10,7 @@
 
 #include "connectors/kafka/kafka_internal.h"
 
-#define BUFFER_BYTES   ((size_t)2 << 20) /* fetched and waiting here; once more while one starves */
+#define BUFFER_BYTES   ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
 #define BEYOND_LOOK_US (100 * TH_US_PER_MS)
 #define POLL_MS        5
 #define FIRST_WAIT_MS  5000 /* for the first answer after an assignment, which may connect */
