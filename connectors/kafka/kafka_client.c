@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "connectors/kafka/kafka_security.h"
 
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
@@ -47,6 +50,19 @@ enum th_code kafka_fail(struct th_err *err, rd_kafka_resp_err_t code, const char
     return th_fail(err, kafka_code(code), "%s: %s", what, rd_kafka_err2str(code));
 }
 
+enum th_code kafka_client_fail(struct kafka_client *client, struct th_err *err,
+                               rd_kafka_resp_err_t code, const char *what)
+{
+    char why[2 * KAFKA_TROUBLE_MAX];
+
+    kafka_trouble_say(&client->trouble, why, sizeof why);
+    if (atomic_load(&client->is_denied))
+        return th_fail(err, TH_DENIED, "%s: %s", what, why);
+    if (!why[0])
+        return kafka_fail(err, code, what);
+    return th_fail(err, kafka_code(code), "%s: %s", what, why);
+}
+
 static void note_error(struct kafka_client *client, int code)
 {
     switch (code) {
@@ -55,6 +71,7 @@ static void note_error(struct kafka_client *client, int code)
         atomic_store(&client->is_tainted, true);
         break;
     case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__SSL: /* also a connection that was closed without a word */
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
         atomic_store(&client->is_tainted, true);
         break;
@@ -79,9 +96,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     struct kafka_client *client = rd_kafka_opaque(rk);
 
     (void)level;
-    (void)text;
-    if (client && (strcmp(facility, "REQTMOUT") == 0 || strcmp(facility, "FAIL") == 0))
+    if (!client)
+        return;
+    if (strcmp(facility, "REQTMOUT") == 0 || strcmp(facility, "FAIL") == 0)
         atomic_store(&client->is_tainted, true);
+    kafka_trouble_note(&client->trouble, facility, text);
 }
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
@@ -129,7 +148,7 @@ static void conf_set(struct conf *conf, const char *name, const char *value)
     char why[256];
 
     if (conf->code == TH_OK && rd_kafka_conf_set(conf->is, name, value, why, sizeof why) != 0)
-        conf->code = th_fail(conf->err, TH_INVALID, "kafka: %s=%s: %s", name, value, why);
+        conf->code = th_fail(conf->err, TH_INVALID, "kafka: %s: %s", name, why); /* no password */
 }
 
 static void conf_set_all(struct conf *conf, const struct kafka_setting *settings, size_t n)
@@ -173,6 +192,16 @@ static void conf_purpose(struct conf *conf, const struct kafka_log_config *confi
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* Then it matters which Kafka refuses us; a line of this log says it before we log in. */
+static bool has_old_scram(const struct kafka_log_config *config)
+{
+    for (size_t i = 0; i < config->settings_n; i++)
+        if (strcmp(config->settings[i].name, "sasl.mechanism") == 0 &&
+            strncasecmp(config->settings[i].value, "SCRAM", 5) == 0)
+            return kafka_security_has_old_scram();
+    return false;
+}
+
 static enum th_code make_conf(const struct kafka_log_config *config, enum kafka_purpose purpose,
                               const char *id, const char *name, struct kafka_client *client,
                               rd_kafka_conf_t **out_conf, struct th_err *err)
@@ -185,6 +214,8 @@ static enum th_code make_conf(const struct kafka_log_config *config, enum kafka_
     conf_set_all(&conf, common_settings, TH_LEN(common_settings));
     conf_purpose(&conf, config, purpose, id);
     conf_set_all(&conf, config->settings, config->settings_n);
+    if (client->trouble.is_scram)
+        conf_set(&conf, "debug", "feature");
     rd_kafka_conf_set_opaque(conf.is, client);
     rd_kafka_conf_set_error_cb(conf.is, on_error);
     rd_kafka_conf_set_log_cb(conf.is, on_log);
@@ -209,6 +240,7 @@ enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka
 
     if (!client)
         return th_fail(err, TH_NOMEM, "a Kafka client");
+    kafka_trouble_init(&client->trouble, has_old_scram(config));
     TH_TRY(make_conf(config, purpose, id, name, client, &conf, err));
     client->rk =
         rd_kafka_new(is_producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
@@ -230,6 +262,7 @@ void kafka_client_close(struct kafka_client *client)
         /* Nothing of a group has to be left: none was joined. */
         rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
+    kafka_trouble_fini(&client->trouble);
     free(client);
 }
 

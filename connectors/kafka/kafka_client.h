@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "connectors/kafka/kafka_log.h"
+#include "connectors/kafka/kafka_trouble.h"
 
 enum kafka_purpose {
     KAFKA_READS,   /* a consumer of committed records, assigned by hand */
@@ -24,6 +25,7 @@ struct kafka_client {
     atomic_bool is_tainted; /* a request timed out or a connection was lost since it was cleared */
     atomic_bool is_down;    /* no broker can be reached; cleared by whoever hears from one */
     atomic_bool is_denied;  /* credentials were refused */
+    struct kafka_trouble trouble;
     void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* producers */
     void *arg;
 };
@@ -56,6 +58,10 @@ enum th_code kafka_code(rd_kafka_resp_err_t code);
 
 /* Fill err with what librdkafka says. */
 enum th_code kafka_fail(struct th_err *err, rd_kafka_resp_err_t code, const char *what);
+
+/* The same of a call for which brokers must have been reached: with why they were not. */
+enum th_code kafka_client_fail(struct kafka_client *client, struct th_err *err,
+                               rd_kafka_resp_err_t code, const char *what);
 
 static inline void kafka_list_auto(rd_kafka_topic_partition_list_t **list)
 {

@@ -14,30 +14,36 @@
 static const struct rule {
     const char *name;
     bool is_of_broker;
-    bool is_number; /* at least; -1 is without limit. Otherwise: exactly */
+    bool is_number;  /* at least; -1 is without limit. Otherwise: exactly */
+    bool is_of_many; /* only where there are enough replicas; with fewer it would stop the log */
     const char *wanted;
     enum kafka_finding finding;
     const char *else_what;
 } rules[] = {
-    {"retention.ms", false, true, "-1", KAFKA_IS_BAD, "events vanish before they are archived"},
-    {"retention.bytes", false, true, "-1", KAFKA_IS_BAD, "events vanish before they are archived"},
-    {"cleanup.policy", false, false, "delete", KAFKA_IS_BAD, "compaction removes events"},
-    {"unclean.leader.election.enable", false, false, "false", KAFKA_IS_BAD,
+    {"retention.ms", false, true, false, "-1", KAFKA_IS_BAD,
+     "events vanish before they are archived"},
+    {"retention.bytes", false, true, false, "-1", KAFKA_IS_BAD,
+     "events vanish before they are archived"},
+    {"cleanup.policy", false, false, false, "delete", KAFKA_IS_BAD, "compaction removes events"},
+    {"min.insync.replicas", false, true, true, "2", KAFKA_IS_BAD,
+     "an answered write may lie on one disk alone"},
+    {"unclean.leader.election.enable", false, false, false, "false", KAFKA_IS_BAD,
      "an answered write may be lost"},
-    {"message.timestamp.type", false, false, "LogAppendTime", KAFKA_IS_RISKY,
+    {"message.timestamp.type", false, false, false, "LogAppendTime", KAFKA_IS_RISKY,
      "the time of a record is its writer's"},
-    {"max.message.bytes", false, true, "1048588", KAFKA_IS_BAD, "large records are refused"},
-    {"offsets.retention.minutes", true, true, "525600", KAFKA_IS_BAD,
+    {"max.message.bytes", false, true, false, "1048588", KAFKA_IS_BAD, "large records are refused"},
+    {"offsets.retention.minutes", true, true, false, "525600", KAFKA_IS_BAD,
      "a slot that rests for so long forgets where it stood, and refuses to open"},
-    {"auto.create.topics.enable", true, false, "false", KAFKA_IS_RISKY,
+    {"auto.create.topics.enable", true, false, false, "false", KAFKA_IS_RISKY,
      "a misspelt topic comes into being"},
-    {"transaction.state.log.min.isr", true, true, "2", KAFKA_IS_RISKY,
+    {"transaction.state.log.min.isr", true, true, true, "2", KAFKA_IS_RISKY,
      "a broker that is lost takes transactions with it"},
 };
 
 struct examination {
     kafka_say *say;
     void *arg;
+    bool has_many; /* replicas of each partition */
 };
 
 static void tell(const struct examination *on, enum kafka_finding finding, const char *check,
@@ -85,15 +91,12 @@ static struct replicas count_replicas(const struct kafka_log_config *config,
 }
 
 static enum th_code examine_replicas(const struct kafka_log_config *config,
-                                     struct kafka_scout *scout, const struct examination *on,
+                                     struct kafka_scout *scout, struct examination *on,
                                      int *out_broker, struct th_err *err)
 {
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t failed =
-        rd_kafka_metadata(kafka_scout_rk(scout), 1, NULL, &metadata, config->call_timeout_ms);
 
-    if (failed)
-        return kafka_fail(err, failed, "kafka: asking for the topics");
+    TH_TRY(kafka_scout_topics(scout, &metadata, err));
     struct replicas count = count_replicas(config, metadata);
     *out_broker = metadata->broker_cnt ? metadata->brokers[0].id : 0;
     tell(on, KAFKA_IS_FINE, "kafka brokers", "%d answer", metadata->broker_cnt);
@@ -101,9 +104,10 @@ static enum th_code examine_replicas(const struct kafka_log_config *config,
     if (count.least == INT32_MAX)
         return th_fail(err, TH_NOT_FOUND, "kafka: there are no topics %s…: telehub upgrade",
                        config->prefix);
-    tell(on, count.least >= REPLICAS_SAFE ? KAFKA_IS_FINE : KAFKA_IS_RISKY, "kafka replicas",
+    on->has_many = count.least >= REPLICAS_SAFE;
+    tell(on, on->has_many ? KAFKA_IS_FINE : KAFKA_IS_RISKY, "kafka replicas",
          "each partition has at least %d%s", count.least,
-         count.least >= REPLICAS_SAFE ? "" : ": with fewer than 3 a broker's disk is all there is");
+         on->has_many ? "" : ": with fewer than 3 a broker's disk is all there is");
     if (count.in_sync_missing)
         tell(on, KAFKA_IS_RISKY, "kafka in sync", "%d partitions wait for a replica",
              count.in_sync_missing);
@@ -197,7 +201,7 @@ static enum th_code examine_some(rd_kafka_t *rk, rd_kafka_ConfigResource_t **ask
     const rd_kafka_ConfigResource_t **resources =
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n);
     for (size_t i = 0; i < TH_LEN(rules); i++)
-        if (rules[i].is_of_broker == is_of_broker)
+        if (rules[i].is_of_broker == is_of_broker && (on->has_many || !rules[i].is_of_many))
             examine_rule(&rules[i], resources, n, on);
     return TH_OK;
 }
@@ -221,7 +225,7 @@ enum th_code kafka_log_examine(const struct kafka_log_config *config, kafka_say 
                                struct th_err *err)
 {
     struct kafka_log_config filled = kafka_config_filled(config);
-    const struct examination on = {say, arg};
+    struct examination on = {say, arg, false};
     struct kafka_scout *scout;
     int broker = 0;
 

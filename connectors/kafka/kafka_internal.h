@@ -39,6 +39,7 @@ struct kafka_log {
     struct th_log base;             /* first member */
     struct kafka_log_config config; /* brokers, prefix and settings owned */
     char *owned;                    /* the bytes of those */
+    size_t owned_size;
     char topics[TOPIC_COUNT][KAFKA_NAME_MAX];
     char inner[KAFKA_INNERS][KAFKA_NAME_MAX];
     int inner_partitions[KAFKA_INNERS];

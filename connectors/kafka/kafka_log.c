@@ -34,6 +34,14 @@ struct kafka_log_config kafka_config_filled(const struct kafka_log_config *confi
 
 /* --- settings of our own ---------------------------------------------------------------------- */
 
+/* A password may be among them. */
+static void disown_config(struct kafka_log *log)
+{
+    if (log->owned)
+        explicit_bzero(log->owned, log->owned_size);
+    free(log->owned);
+}
+
 static char *keep_text(char **at, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -52,6 +60,7 @@ static enum th_code own_config(struct kafka_log *log, struct th_err *err)
     for (size_t i = 0; i < config->settings_n; i++)
         size += strlen(config->settings[i].name) + strlen(config->settings[i].value) + 2;
     log->owned = malloc(size);
+    log->owned_size = size;
     if (!log->owned)
         return th_fail(err, TH_NOMEM, "settings of a log");
     struct kafka_setting *settings = (struct kafka_setting *)(void *)log->owned;
@@ -120,10 +129,7 @@ static enum th_code learn(struct kafka_log *log, struct th_err *err)
         kafka_topic_name(log->config.prefix, (enum topic)topic, log->topics[topic]);
     for (int inner = 0; inner < KAFKA_INNERS; inner++)
         kafka_inner_name(log->config.prefix, (enum kafka_inner)inner, log->inner[inner]);
-    rd_kafka_resp_err_t failed = rd_kafka_metadata(kafka_scout_rk(log->scout), 1, NULL, &metadata,
-                                                   log->config.call_timeout_ms);
-    if (failed)
-        return kafka_fail(err, failed, "kafka: asking for the topics");
+    TH_TRY(kafka_scout_topics(log->scout, &metadata, err));
     enum th_code code = learn_from(log, metadata, err);
     rd_kafka_metadata_destroy(metadata);
     return code;
@@ -177,7 +183,7 @@ static void log_free(struct kafka_log *log)
     pthread_mutex_destroy(&log->generation_lock);
     free(log->generations);
     free(log->committed);
-    free(log->owned);
+    disown_config(log);
     free(log);
 }
 

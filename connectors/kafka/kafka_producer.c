@@ -75,7 +75,7 @@ static enum th_code init(struct kafka_producer *producer, int timeout_ms, struct
         rd_kafka_error_destroy(error);
         rd_kafka_poll(client->rk, 0); /* only the error callback says that a password is wrong */
         if (atomic_load(&client->is_denied))
-            return th_fail(err, TH_DENIED, "kafka: credentials were refused");
+            return kafka_client_fail(client, err, code, "kafka");
         if (!may_repeat)
             return said;
     }

@@ -12,6 +12,8 @@
 #define UNSTABLE_MS     20
 #define AGAIN_MS        20
 #define ENDS_KEPT       64
+#define TOPICS_TRY_MS   500
+#define DENIED_MS       1000 /* one broker of several may know us */
 
 /* A partition that ended there when its stable offset was that: asked again and again when idle. */
 struct known_end {
@@ -66,6 +68,34 @@ void kafka_scout_free(struct kafka_scout *scout)
 rd_kafka_t *kafka_scout_rk(struct kafka_scout *scout)
 {
     return scout->client->rk;
+}
+
+/* --- topics ----------------------------------------------------------------------------------- */
+
+/* Librdkafka tries a wrong password for ever, and only its error callback says so, which is served
+ * by polling; nothing is assigned meanwhile, so no record is lost by that. */
+static bool is_denied(struct kafka_scout *scout)
+{
+    pthread_mutex_lock(&scout->lock);
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(scout->client->rk, 0);
+    if (message)
+        rd_kafka_message_destroy(message);
+    pthread_mutex_unlock(&scout->lock);
+    return atomic_load(&scout->client->is_denied);
+}
+
+enum th_code kafka_scout_topics(struct kafka_scout *scout,
+                                const struct rd_kafka_metadata **out_metadata, struct th_err *err)
+{
+    int64_t begun_ms = now_ms();
+    rd_kafka_resp_err_t code;
+
+    do {
+        code = rd_kafka_metadata(scout->client->rk, 1, NULL, out_metadata, TOPICS_TRY_MS);
+        if (!code)
+            return TH_OK;
+    } while (now_ms() - begun_ms < (is_denied(scout) ? DENIED_MS : scout->timeout_ms));
+    return kafka_client_fail(scout->client, err, code, "kafka");
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */

@@ -16,6 +16,13 @@ void kafka_scout_free(struct kafka_scout *scout);
 /* For requests that need no turn. */
 rd_kafka_t *kafka_scout_rk(struct kafka_scout *scout);
 
+/* All topics that there are; what is made after that is unknown to this client for a while. To be
+ * asked first, for the error says why no broker can be reached. To be freed by
+ * rd_kafka_metadata_destroy. Errors: TH_UNAVAILABLE, TH_DENIED (credentials) */
+TH_MUST_USE
+enum th_code kafka_scout_topics(struct kafka_scout *scout,
+                                const struct rd_kafka_metadata **out_metadata, struct th_err *err);
+
 /* Set the offset of each partition of the list to its last stable offset: everything below is
  * settled, and behind its last record there may be numbers that no record has. */
 TH_MUST_USE

@@ -176,6 +176,21 @@ static enum th_code await_identity(const struct kafka_log_config *config, struct
     }
 }
 
+/* By a client of its own, for whoever knows all topics does not see new ones for a while. Its error
+ * says why no broker can be reached; the controller's would only be a timeout. */
+static enum th_code reach(const struct kafka_log_config *config, struct th_err *err)
+{
+    const struct rd_kafka_metadata *metadata;
+    struct kafka_scout *scout;
+
+    TH_TRY(kafka_scout_new(config, &scout, err));
+    enum th_code code = kafka_scout_topics(scout, &metadata, err);
+    if (code == TH_OK)
+        rd_kafka_metadata_destroy(metadata);
+    kafka_scout_free(scout);
+    return code;
+}
+
 enum th_code kafka_log_create(const struct kafka_log_config *config, int partitions,
                               int replication, struct th_err *err)
 {
@@ -185,6 +200,7 @@ enum th_code kafka_log_create(const struct kafka_log_config *config, int partiti
     if (partitions < 1 || partitions > LOG_PARTITIONS_MAX)
         return th_fail(err, TH_INVALID, "%d partitions, at most %d", partitions,
                        LOG_PARTITIONS_MAX);
+    TH_TRY(reach(&filled, err));
     TH_TRY(kafka_scout_new(&filled, &scout, err));
     enum th_code code =
         make_topics(kafka_scout_rk(scout), filled.prefix, partitions, replication, err);

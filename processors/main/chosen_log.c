@@ -8,6 +8,19 @@
 
 #define KAFKA_SCHEME "kafka://"
 
+static struct kafka_security security_of(const struct th_conf *conf)
+{
+    return (struct kafka_security){
+        .is_tls = th_conf_bool(conf, "kafka_tls"),
+        .ca = th_conf_str(conf, "kafka_ca"),
+        .certificate = th_conf_str(conf, "kafka_certificate"),
+        .key = th_conf_str(conf, "kafka_key"),
+        .login = (enum kafka_login)th_conf_enum(conf, "kafka_login"),
+        .user = th_conf_str(conf, "kafka_user"),
+        .password = th_conf_str(conf, "kafka_password"),
+    };
+}
+
 enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
                               struct chosen_kafka *out, struct th_err *err)
 {
@@ -21,15 +34,18 @@ enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
         return th_fail(err, TH_INVALID,
                        "log=%s: leave it empty, or say " KAFKA_SCHEME "HOST:PORT[,…][/PREFIX]",
                        given);
-    *out = (struct chosen_kafka){
-        .config = {.idem_kept_s =
-                       (int)(th_conf_duration_us(conf, "log_idempotency") / TH_US_PER_SEC)}};
+    out->config = (struct kafka_log_config){
+        .idem_kept_s = (int)(th_conf_duration_us(conf, "log_idempotency") / TH_US_PER_SEC)};
     snprintf(out->text, sizeof out->text, "%s", given + strlen(KAFKA_SCHEME));
     char *slash = strchr(out->text, '/');
     if (slash)
         *slash = '\0';
     out->config.brokers = out->text;
     out->config.prefix = slash && slash[1] ? slash + 1 : NULL;
+    out->security = security_of(conf);
+    TH_TRY(kafka_security_load(&out->security, &out->secured, err));
+    out->config.settings = out->secured.settings;
+    out->config.settings_n = out->secured.n;
     *out_is_kafka = true;
     return TH_OK;
 }
@@ -37,7 +53,7 @@ enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
 enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,
                              struct th_log **out_log, struct th_err *err)
 {
-    struct chosen_kafka kafka;
+    TH_AUTO(chosen_kafka) struct chosen_kafka kafka = {0};
     bool is_kafka;
 
     TH_TRY(chosen_log_kafka(conf, &is_kafka, &kafka, err));
@@ -52,7 +68,7 @@ enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo,
                                struct th_err *err)
 {
     int partitions = (int)th_conf_int(conf, "partitions");
-    struct chosen_kafka kafka;
+    TH_AUTO(chosen_kafka) struct chosen_kafka kafka = {0};
     bool is_kafka;
 
     TH_TRY(chosen_log_kafka(conf, &is_kafka, &kafka, err));

@@ -8,15 +8,24 @@
 
 #include "common/conf.h"
 #include "common/eventlog/log.h"
-#include "connectors/kafka/kafka_log.h"
+#include "connectors/kafka/kafka_security.h"
 
-/* How to reach Kafka; the strings lie in it. */
+/* How to reach Kafka; strings lie in it, or are the settings'. */
 struct chosen_kafka {
     char text[1024];
-    struct kafka_log_config config;
+    struct kafka_security security;
+    struct kafka_secured secured;
+    struct kafka_log_config config; /* borrows from the above: not to be copied */
 };
 
-/* False when the log lies in the database. Errors: TH_INVALID */
+/* Wipes the password. */
+static inline void chosen_kafka_auto(struct chosen_kafka *kafka)
+{
+    kafka_secured_fini(&kafka->secured);
+}
+
+/* False when the log lies in the database. out is to be zero-initialised, and TH_AUTO.
+ * Errors: TH_INVALID; as kafka_security_load */
 TH_MUST_USE
 enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
                               struct chosen_kafka *out, struct th_err *err);

@@ -349,15 +349,17 @@ static void check_kafka(struct report *report)
 {
     TH_AUTO(th_conf) struct th_conf *conf = NULL;
     char conninfo[TOOL_CONNINFO_MAX];
-    struct chosen_kafka kafka;
+    TH_AUTO(chosen_kafka) struct chosen_kafka kafka = {0};
     struct th_err err = {0};
     bool is_kafka = false;
 
     enum th_code code = tool_settings(report->cli, &conf, conninfo, &err);
     if (code == TH_OK)
         code = chosen_log_kafka(conf, &is_kafka, &kafka, &err);
-    if (code == TH_OK && is_kafka)
+    if (code == TH_OK && is_kafka) {
+        kafka_security_examine(&kafka.security, kafka.config.brokers, say_kafka, report);
         code = kafka_log_examine(&kafka.config, say_kafka, report, &err);
+    }
     if (code != TH_OK)
         say(report, FINDING_BAD, "kafka", "%s", err.text);
 }

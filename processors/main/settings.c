@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log_line.h"
 #include "connectors/gateway/gateway.h"
+#include "connectors/kafka/kafka_security.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,18 @@ static const struct th_conf_key installation_keys[] = {
      "What providers call back, without a slash at its end; empty: the gateway's own address."},
     {"log", TH_CONF_STRING, "", NULL, "1000", NULL, NULL,
      "Empty: the log lies in the database. Or kafka://HOST:PORT[,HOST:PORT...][/PREFIX]."},
+    {"kafka_tls", TH_CONF_BOOL, "no", NULL, NULL, NULL, NULL,
+     "Encrypt the connection to Kafka, and verify the brokers' certificates."},
+    {"kafka_ca", TH_CONF_PATH, "", NULL, NULL, NULL, NULL,
+     "PEM file of the authorities that vouch for the brokers; empty: the system's."},
+    {"kafka_certificate", TH_CONF_PATH, "", NULL, NULL, NULL, NULL,
+     "PEM file of our certificate, where brokers want one."},
+    {"kafka_key", TH_CONF_PATH, "", NULL, NULL, NULL, NULL, "PEM file of its key, mode 0600."},
+    {"kafka_login", TH_CONF_ENUM, "none", NULL, NULL, NULL, KAFKA_LOGINS,
+     "How to log in at the brokers; plain needs kafka_tls."},
+    {"kafka_user", TH_CONF_STRING, "", NULL, "255", NULL, NULL, "As whom to log in."},
+    {"kafka_password", TH_CONF_PATH, "", NULL, NULL, NULL, NULL,
+     "File with the password on one line, mode 0600."},
     COUNT("replication", "3", "1", "15", "copies",
           "Of each Kafka topic; chosen once, when the log is made. 1 on a single broker."),
     COUNT("partitions", "4", "1", "64", "partitions",

@@ -12,11 +12,18 @@ struct test_broker {
     int proxied_port; /* a fault proxy forwards to it … */
     int proxy_port;   /* … and listens here */
     char brokers[96]; /* what clients are told: "host:port" */
+
+    /* Of one that was started secure; tests/kafka/broker says what each wants. */
+    int tls_port;
+    int mutual_port;
+    int login_port;
+    int open_login_port;
 };
 
 /* 0; 77 when no Kafka can be had here, after saying why; 1 when it did not start.
  * TELEHUB_TEST_KAFKA_VERSION: which one. It is stopped when the program exits, however it does. */
 int test_broker_start(struct test_broker *broker);
+int test_broker_start_secure(struct test_broker *broker);
 void test_broker_stop(struct test_broker *broker);
 
 /* End it, without a word (is_hard) or in order; it can be started again. They end the program when
