@@ -5,6 +5,7 @@
 
 #include "connectors/http_client/http_client.h"
 #include "tests/integration/peer.h"
+#include "tests/integration/tls_front.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -16,6 +17,8 @@
 
 struct world {
     struct peer peer;
+    struct tls_front front; /* of the same peer */
+    bool is_tls;
     int asked; /* for the permit, of the request that runs */
     bool has_body;
 };
@@ -41,7 +44,8 @@ static enum th_code start(struct world *w, struct http_client *client, uint64_t 
         .timeout_ms = 2000,
     };
 
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%d%s#not-sent", w->peer.port, TARGET);
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%d%s#not-sent", w->is_tls ? "https" : "http",
+                   w->is_tls ? w->front.port : w->peer.port, TARGET);
     req.url = th_str(url);
     if (w->has_body) {
         req.content_type = TH_STR("application/x-www-form-urlencoded");
@@ -112,7 +116,8 @@ static void ask(struct world *w, struct http_client *client)
 static void request(void *arg)
 {
     struct world *w = arg;
-    const struct http_client_conf conf = {.in_flight_max = 4, .low_speed_s = 1};
+    const struct http_client_conf conf = {
+        .in_flight_max = 4, .low_speed_s = 1, .ca_file = w->front.ca_file};
     struct http_client *client = NULL;
     struct th_err err = {0};
 
@@ -162,12 +167,23 @@ static void test_a_query_is_never_left_out(void **state)
     fail_each("something is asked for", FAIL_ALL, request, w);
 }
 
+/* A handshake asks for memory 4,500 times. */
+static void test_what_is_said_over_tls(void **state)
+{
+    struct world *w = *state;
+
+    w->has_body = true;
+    w->is_tls = true;
+    fail_each_stride("something is posted over TLS", FAIL_ALL, fail_stride(1, 97), request, w);
+}
+
 static int set_up(void **state)
 {
     static struct world world;
 
     fail_exempt(true);
     peer_start(&world.peer, PEER_ANSWERS, PEER_OK);
+    tls_front_start(&world.front, world.peer.port, -60, 3600);
     fail_exempt(false);
     *state = &world;
     return 0;
@@ -175,7 +191,10 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    peer_stop(&((struct world *)*state)->peer);
+    struct world *w = *state;
+
+    tls_front_stop(&w->front);
+    peer_stop(&w->peer);
     return 0;
 }
 
@@ -185,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_a_client_is_opened),
         cmocka_unit_test(test_a_connection_that_broke_is_not_used_again),
         cmocka_unit_test(test_a_query_is_never_left_out),
+        cmocka_unit_test(test_what_is_said_over_tls),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
