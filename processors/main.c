@@ -13,6 +13,7 @@ static const struct cli_command *const commands[] = {
     tool_upgrade_commands,
     tool_doctor_commands,
     tool_log_commands,
+    tool_archive_commands,
     tool_view_commands,
     cli_operator_commands,
     cli_audience_commands,

@@ -80,6 +80,8 @@ static const struct th_conf_key log_keys[] = {
     DURATION("log_notify", "10ms", "1ms", "1s", "At least so long between two hints to others."),
     DURATION("log_house", "5s", "10ms", "10min", "Between two rounds of pruning."),
     DURATION("log_idempotency", "2d", "1s", "30d", "How long an Idempotency-Key is remembered."),
+    {"archive", TH_CONF_PATH, "", NULL, NULL, NULL, NULL,
+     "Folder of the log's archive; empty: archive in the installation's folder."},
     {"log_segment", TH_CONF_SIZE, "8GB", "1MB", "100GB", NULL, NULL,
      "A new segment of the log begins after this."},
     DURATION("log_segment_age", "1d", "1min", "30d", "Likewise."),

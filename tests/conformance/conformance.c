@@ -248,6 +248,7 @@ int log_conformance_run(const struct log_conformance *with)
     add(all, &n, conformance_fence_tests, conformance_fence_tests_n);
     add(all, &n, conformance_ingest_tests, conformance_ingest_tests_n);
     add(all, &n, conformance_snapshot_tests, conformance_snapshot_tests_n);
+    add(all, &n, conformance_archive_tests, conformance_archive_tests_n);
     print_message("the %s log%s\n", with->name,
                   with->open_other ? "" : ", which no other process can see");
     /* What cmocka_run_group_tests becomes; the macro wants an array whose size it can see. */

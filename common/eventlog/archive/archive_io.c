@@ -238,7 +238,11 @@ enum th_code archive_load_manifest(const char *dir, struct archive_manifest *out
     struct archive_bad bad;
     enum th_code code;
 
-    TH_TRY(archive_input_open(&input, dir, ARCHIVE_MANIFEST, err));
+    code = archive_input_open(&input, dir, ARCHIVE_MANIFEST, err);
+    if (code == TH_NOT_FOUND)
+        return th_fail(err, code, "there is no archive in %s: %s is missing", dir,
+                       ARCHIVE_MANIFEST);
+    TH_TRY(code);
     if (input.size > MANIFEST_MAX)
         code = th_fail(err, TH_CORRUPT, "%s: %" PRIu64 " bytes", input.path, input.size);
     else

@@ -577,11 +577,7 @@ enum th_code archive_log_open(const char *dir, struct th_log **out_log, struct t
         return th_fail(err, TH_NOMEM, "an archive");
     TH_TRY(archive_path(dir, ARCHIVE_MANIFEST, path, err)); /* it fits */
     snprintf(log->dir, sizeof log->dir, "%s", dir);
-    enum th_code code = archive_load_manifest(dir, &log->manifest, err);
-    if (code == TH_NOT_FOUND)
-        return th_fail(err, TH_NOT_FOUND, "there is no archive in %s: %s is missing", dir,
-                       ARCHIVE_MANIFEST);
-    TH_TRY(code);
+    TH_TRY(archive_load_manifest(dir, &log->manifest, err));
     log->base.ops = &ops;
     memcpy(log->base.partitions, log->manifest.partitions, sizeof log->base.partitions);
     memcpy(log->base.id, log->manifest.log_id, sizeof log->base.id);

@@ -1,0 +1,144 @@
+/* What was archived is what the log gave: bytes, offsets, times; and the next run goes on. */
+#include <string.h>
+
+#include "common/eventlog/archive/archive_log.h"
+#include "common/eventlog/archive/archive_take.h"
+#include "common/eventlog/archive/archive_verify.h"
+#include "tests/conformance/fixture.h"
+
+#define MANY 300
+
+/* A folder of the test's own. */
+static const char *make_dir(struct fixture *f)
+{
+    char *dir = take(f, 1, 64);
+
+    snprintf(dir, 64, "/tmp/archive-conformance.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    return dir;
+}
+
+static void remove_dir(const char *dir)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a folder that we made */
+}
+
+/* Keys and values of every kind, over several topics, in one call. */
+static void append_some(struct fixture *f, const char *prefix)
+{
+    struct log_output *outputs = take(f, MANY, sizeof *outputs);
+    char *large = take(f, 1, 300000);
+
+    memset(large, 0xa5, 300000);
+    for (size_t i = 0; i < MANY; i++)
+        outputs[i] = i % 3 == 0
+                         ? lane_output((int)(i % CONFORMANCE_PARTITIONS), numbered(f, prefix, i))
+                         : keyed_output(numbered(f, "t", i % 17), numbered(f, prefix, i));
+    outputs[1].value = (struct th_str){large, 300000};
+    outputs[2].value = TH_STR("a NUL \0 and \xff\xfe bytes");
+    outputs[4].key = TH_STR("t/\0\x80");
+    SUCCEEDS(f, th_log_append(f->log, outputs, MANY, NULL, &f->err));
+}
+
+static struct archive_taken archive_all(struct fixture *f, const char *dir)
+{
+    struct archive_plan plan = {.dir = dir, .segment_raw = 100000};
+    struct archive_taken taken;
+
+    SUCCEEDS(f, archive_take(f->log, &plan, &taken, &f->err));
+    return taken;
+}
+
+static struct log_records read_from(struct fixture *f, struct th_log *log, struct log_place place)
+{
+    struct th_log_reader *reader;
+
+    SUCCEEDS(f, th_log_reader_open(log, &place, 1, &reader, &f->err));
+    struct log_records records = drain(f, reader, 100000);
+    th_log_reader_close(reader);
+    return records;
+}
+
+/* Everything, from every partition's beginning; how much that is. */
+static size_t assert_same(struct fixture *f, struct th_log *a, struct th_log *b)
+{
+    size_t n = 0;
+
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        for (int p = 0; p < th_log_partitions(a, (enum topic)t); p++) {
+            struct log_place place = {(enum topic)t, p, 0};
+            struct log_records in_a = read_from(f, a, place);
+            struct log_records in_b = read_from(f, b, place);
+            assert_int_equal(in_a.n, in_b.n);
+            for (size_t i = 0; i < in_a.n; i++) {
+                assert_int_equal(in_a.at[i].place.offset, in_b.at[i].place.offset);
+                assert_int_equal(in_a.at[i].at_us, in_b.at[i].at_us);
+                assert_str_equal(in_a.at[i].key, in_b.at[i].key);
+                assert_str_equal(in_a.at[i].value, in_b.at[i].value);
+            }
+            n += in_a.n;
+        }
+    return n;
+}
+
+static void assert_archived(struct fixture *f, const char *dir, size_t n)
+{
+    struct archive_totals totals;
+    struct th_log *archive;
+
+    SUCCEEDS(f, archive_verify(dir, NULL, NULL, &totals, &f->err));
+    assert_int_equal(totals.records, n);
+    SUCCEEDS(f, archive_log_open(dir, &archive, &f->err));
+    assert_string_equal(th_log_id(archive), th_log_id(f->log));
+    assert_int_equal(assert_same(f, f->log, archive), n);
+    th_log_close(archive);
+}
+
+static void test_an_archive_is_what_the_log_gave(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+    const char *dir = make_dir(f);
+    struct th_log_session *session = open_session(f, f->log);
+    bool is_answered;
+
+    append_some(f, "first");
+    /* Transactions take numbers of their own on some logs. */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(commit_small(f, session, "of a slot", i, &is_answered), LOG_COMMITTED);
+    append_some(f, "second");
+    assert_int_equal(archive_all(f, dir).records, 2 * MANY + 3);
+    assert_archived(f, dir, 2 * MANY + 3);
+
+    assert_int_equal(archive_all(f, dir).records, 0); /* it has everything */
+    assert_int_equal(commit_small(f, session, "later", 9, &is_answered), LOG_COMMITTED);
+    th_log_session_close(session, true);
+    append_some(f, "third");
+    assert_int_equal(archive_all(f, dir).records, MANY + 1);
+    assert_archived(f, dir, 3 * MANY + 4);
+    remove_dir(dir);
+}
+
+static void test_one_topic_is_archived_alone(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+    const char *dir = make_dir(f);
+    struct archive_plan plan = {.dir = dir, .topics = UINT32_C(1) << TOPIC_DISPATCH_ATTEMPTS};
+    struct archive_taken taken;
+
+    append_some(f, "a");
+    SUCCEEDS(f, archive_take(f->log, &plan, &taken, &f->err));
+    assert_int_equal(taken.records, MANY / 3);
+    assert_int_equal(taken.offsets, taken.offsets_all);
+    assert_int_equal(archive_all(f, dir).records, MANY - MANY / 3);
+    assert_archived(f, dir, MANY);
+    remove_dir(dir);
+}
+
+const struct CMUnitTest conformance_archive_tests[] = {
+    cmocka_unit_test(test_an_archive_is_what_the_log_gave),
+    cmocka_unit_test(test_one_topic_is_archived_alone),
+};
+const size_t conformance_archive_tests_n = TH_LEN(conformance_archive_tests);
