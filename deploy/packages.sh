@@ -6,12 +6,12 @@
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
     libcurl4-openssl-dev libjansson-dev liblz4-dev libmicrohttpd-dev libpq-dev librdkafka-dev
-    libssl-dev uthash-dev
+    libssl-dev uthash-dev zlib1g-dev
 )
 packages_run=(ca-certificates curl jq postgresql-15 postgresql-client-15 tzdata)
 packages_test=(
     "${packages_run[@]}"
-    clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev shellcheck
+    clang clang-format clang-tidy libclang-rt-14-dev libavro-dev libcmocka-dev lz4 shellcheck
 )
 
 # What it needs to run Apache Kafka, and to fetch it.

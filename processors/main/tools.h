@@ -29,7 +29,7 @@ enum th_code tool_settings(const struct cli *cli, struct th_conf **out_conf,
 TH_MUST_USE
 enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_err *err);
 
-/* The folder of the log's archive: --to, the setting, or the installation's own.
+/* The folder of the log's archive: the setting, or the installation's own.
  * Errors: TH_INVALID (too long) */
 TH_MUST_USE
 enum th_code tool_archive_dir(const struct cli *cli, const struct th_conf *conf,

@@ -2,10 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import test from 'node:test';
-import avro from 'avsc';
-
-const RANDOM = 40; // values per schema
-const FRAME = 5; // bytes: 0x00 and the schema id
+import { FRAME, RANDOM, framed, make, typeOf } from './values.js';
 
 function peer(args, lines = []) {
   const out = execFileSync(process.env.TELEHUB_PEER, args, {
@@ -14,40 +11,6 @@ function peer(args, lines = []) {
     maxBuffer: 1 << 28,
   });
   return out.split('\n').filter((line) => line);
-}
-
-// avsc's own longs end at 2^53.
-const long = avro.types.LongType.__with({
-  fromBuffer: (b) => b.readBigInt64LE(),
-  toBuffer: (n) => {
-    const b = Buffer.alloc(8);
-    b.writeBigInt64LE(n);
-    return b;
-  },
-  fromJSON: (n) => BigInt(n),
-  toJSON: (n) => Number(n),
-  isValid: (n) => typeof n === 'bigint',
-  compare: (a, b) => (a < b ? -1 : a > b ? 1 : 0),
-});
-
-// { "type": "long", "logicalType": … } is a long here.
-function plain(schema) {
-  if (Array.isArray(schema)) return schema.map(plain);
-  if (schema === null || typeof schema !== 'object') return schema;
-  if (schema.logicalType && typeof schema.type === 'string' && !schema.name) return schema.type;
-  const out = {};
-  for (const [key, value] of Object.entries(schema)) {
-    const isSchema = ['type', 'items', 'values', 'fields'].includes(key);
-    out[key] = isSchema ? plain(value) : value;
-  }
-  return out;
-}
-
-function typeOf(json) {
-  return avro.Type.forSchema(plain(JSON.parse(json)), {
-    registry: { long },
-    wrapUnions: true,
-  });
 }
 
 function parseLine(line) {
@@ -65,12 +28,6 @@ function schemaOf(set, id) {
   const found = schemas.find((s) => s.set === set && s.id === id);
   assert.ok(found, `${set} ${id}`);
   return found;
-}
-
-function framed(id, body) {
-  const head = Buffer.alloc(FRAME);
-  head.writeUInt32BE(id, 1);
-  return Buffer.concat([head, body]);
 }
 
 // ---- a value of avsc's equals our JSON ----
@@ -122,43 +79,6 @@ const checks = {
 
 function same(type, theirs, ours, at) {
   checks[type.typeName](type, theirs, ours, at);
-}
-
-// ---- random values of a type, the same in every run ----
-
-let state = 20260101;
-function below(n) {
-  state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-  return Math.floor((state / 2 ** 32) * n);
-}
-
-const text = () =>
-  Array.from({ length: below(12) }, () => ['a', 'Z', '"', '\\', '\n', 'é', 'न', '🙏'][below(8)]).join('');
-const bytes = (n) => Buffer.from(Array.from({ length: n }, () => below(256)));
-const list = (make) => Array.from({ length: below(4) }, make);
-
-const makers = {
-  null: () => null,
-  boolean: () => below(2) === 1,
-  int: () => (below(2 ** 32) - 2 ** 31) >> below(32),
-  'abstract:long': () => BigInt.asIntN(64, bytes(8).readBigInt64LE() >> BigInt(below(64))),
-  float: () => Math.fround((below(2 ** 24) - 2 ** 23) / 64),
-  double: () => (below(2 ** 32) - 2 ** 31) / 3,
-  string: text,
-  bytes: () => bytes(below(20)),
-  fixed: (type) => bytes(type.size),
-  enum: (type) => type.symbols[below(type.symbols.length)],
-  array: (type) => list(() => make(type.itemsType)),
-  map: (type) => Object.fromEntries(list(() => make(type.valuesType)).map((v, i) => [`k${i}${text()}`, v])),
-  record: (type) => Object.fromEntries(type.fields.map((f) => [f.name, make(f.type)])),
-  'union:wrapped': (type) => {
-    const branch = type.types[below(type.types.length)];
-    return branch.typeName === 'null' ? null : { [branch.branchName]: make(branch) };
-  },
-};
-
-function make(type) {
-  return makers[type.typeName](type);
 }
 
 // ---- versions: a record of an older one is read as the newest ----

@@ -45,10 +45,10 @@ static void append_some(struct fixture *f, const char *prefix)
 
 static struct archive_taken archive_all(struct fixture *f, const char *dir)
 {
-    struct archive_plan plan = {.dir = dir, .segment_raw = 100000};
+    struct archive_plan plan = {0};
     struct archive_taken taken;
 
-    SUCCEEDS(f, archive_take(f->log, &plan, &taken, &f->err));
+    SUCCEEDS(f, archive_take(f->log, dir, 100000, &plan, &taken, &f->err));
     return taken;
 }
 
@@ -125,11 +125,11 @@ static void test_one_topic_is_archived_alone(void **state)
 {
     struct fixture *f = FIXTURE(state);
     const char *dir = make_dir(f);
-    struct archive_plan plan = {.dir = dir, .topics = UINT32_C(1) << TOPIC_DISPATCH_ATTEMPTS};
+    struct archive_plan plan = {.topics = UINT32_C(1) << TOPIC_DISPATCH_ATTEMPTS};
     struct archive_taken taken;
 
     append_some(f, "a");
-    SUCCEEDS(f, archive_take(f->log, &plan, &taken, &f->err));
+    SUCCEEDS(f, archive_take(f->log, dir, 0, &plan, &taken, &f->err));
     assert_int_equal(taken.records, MANY / 3);
     assert_int_equal(taken.offsets, taken.offsets_all);
     assert_int_equal(archive_all(f, dir).records, MANY - MANY / 3);

@@ -33,7 +33,7 @@ struct log_record archive_world_record(struct archive_world *world, enum topic t
     char *value = th_arena_alloc(&world->arena, size + 1);
     struct log_record record = {
         .place = {topic, part, (int64_t)i * 3 / 2 + part},
-        .at_us = INT64_C(1790000000000000) + i * 1000 - (i % 5) * 2500,
+        .at_us = INT64_C(1790000000000000) + i * INT64_C(1000) - i % 5 * INT64_C(2500),
         .key = i % 11 == 0 ? (struct th_str){0} : th_arena_printf(&world->arena, "t/%d", i % 13),
         .value = {value, size},
     };

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,27 @@ enum th_code archive_make_dir(const char *path, struct th_err *err)
             *at = '/';
         }
     return make_one(above, err);
+}
+
+enum th_code archive_lock(const char *dir, int *out_fd, struct th_err *err)
+{
+    char path[ARCHIVE_PATH_MAX];
+
+    TH_TRY(archive_path(dir, "lock", path, err));
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return archive_io_failed(path, err);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *out_fd = fd;
+        return TH_OK;
+    }
+    enum th_code code = TH_CONFLICT;
+    if (errno == EWOULDBLOCK)
+        code = th_fail(err, code, "another process writes to %s: wait for its end", dir);
+    else
+        code = archive_io_failed(path, err);
+    (void)close(fd);
+    return code;
 }
 
 /* --- writing ------------------------------------------------------------------------------------

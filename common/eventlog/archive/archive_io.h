@@ -24,6 +24,10 @@ enum th_code archive_io_failed(const char *path, struct th_err *err);
 TH_MUST_USE
 enum th_code archive_make_dir(const char *path, struct th_err *err);
 
+/* Be the one process that writes there, until *out_fd is closed. Errors: TH_CONFLICT */
+TH_MUST_USE
+enum th_code archive_lock(const char *dir, int *out_fd, struct th_err *err);
+
 /* Names in the folder that path lies in are durable. */
 TH_MUST_USE
 enum th_code archive_sync_dir_of(const char *path, struct th_err *err);

@@ -77,16 +77,16 @@ static void seal(char *frame, uint32_t kind, size_t size)
 
 void archive_head_put(const struct archive_head *head, char out[ARCHIVE_HEAD_SIZE])
 {
-    const char *name = topic_name(head->topic);
+    struct th_str name = th_str(topic_name(head->topic));
 
-    assert(strlen(name) < NAME_SIZE);
+    assert(name.n < NAME_SIZE);
     memset(out, 0, ARCHIVE_HEAD_SIZE);
     memcpy(out + 8, magic, sizeof magic);
     put32(out + 16, ARCHIVE_FORMAT);
     put32(out + 20, (uint32_t)head->part);
     put64(out + 24, (uint64_t)head->from);
     memcpy(out + 32, head->log_id, ARCHIVE_LOG_ID_LEN);
-    memcpy(out + 68, name, strlen(name));
+    memcpy(out + 68, name.p, name.n);
     seal(out, FRAME_HEAD, ARCHIVE_HEAD_SIZE);
 }
 

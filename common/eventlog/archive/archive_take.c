@@ -11,7 +11,7 @@
 struct take {
     struct th_log *log;
     const struct archive_plan *plan;
-    struct archive_writer *writer;
+    const struct archive_sink *sink;
     struct archive_taken taken;
     struct th_arena arena;
     int64_t *ends[TOPIC_COUNT]; /* of each partition, when this began; NULL: not wanted */
@@ -24,7 +24,7 @@ static bool is_wanted(const struct archive_plan *plan, int topic)
 
 static int64_t next_of(const struct take *take, enum topic topic, int part)
 {
-    return archive_manifest_next(archive_writer_manifest(take->writer), topic, part);
+    return take->sink->next(take->sink->self, topic, part);
 }
 
 /* What is to be done. */
@@ -73,7 +73,7 @@ static enum th_code take_records(struct take *take, struct th_log_reader *reader
             n++;
         if (n == 0)
             return TH_OK;
-        TH_TRY(archive_writer_add(take->writer, records.at, n, err));
+        TH_TRY(take->sink->add(take->sink->self, records.at, n, err));
         count(take, &records, n, place.offset);
         place.offset = records.at[n - 1].place.offset + 1;
         if (take->plan->progress)
@@ -92,12 +92,12 @@ static enum th_code take_part(struct take *take, enum topic topic, int part, str
         return TH_OK;
     take->taken.topic = topic;
     take->taken.part = part;
-    TH_TRY(archive_writer_begin(take->writer, topic, part, place.offset, err));
+    TH_TRY(take->sink->begin(take->sink->self, topic, part, place.offset, err));
     TH_TRY(th_log_reader_open(take->log, &place, 1, &reader, err));
     enum th_code code = take_records(take, reader, place, end, err);
     th_log_reader_close(reader);
     TH_TRY(code);
-    return archive_writer_end(take->writer, err);
+    return take->sink->end(take->sink->self, err);
 }
 
 static enum th_code take_all(struct take *take, struct th_err *err)
@@ -113,33 +113,68 @@ static enum th_code take_all(struct take *take, struct th_err *err)
 
 /* Whatever came of it: what is whole is published, since a disk that is full may still have room
  * for that. */
-static enum th_code take_and_publish(struct take *take, struct th_err *err)
+enum th_code archive_take_into(struct th_log *log, const struct archive_sink *sink,
+                               const struct archive_plan *plan, struct archive_taken *out,
+                               struct th_err *err)
 {
-    size_t before = archive_writer_manifest(take->writer)->n;
+    struct take take = {.log = log, .plan = plan, .sink = sink};
     struct th_err ignored = {0};
 
-    enum th_code code = take_all(take, err);
-    enum th_code published = archive_writer_publish(take->writer, code == TH_OK ? err : &ignored);
-    take->taken.segments = (int64_t)(archive_writer_manifest(take->writer)->n - before);
-    return code == TH_OK ? published : code;
-}
-
-enum th_code archive_take(struct th_log *log, const struct archive_plan *plan,
-                          struct archive_taken *out, struct th_err *err)
-{
-    struct take take = {.log = log, .plan = plan};
-    int partitions[TOPIC_COUNT];
-
-    for (int t = 0; t < TOPIC_COUNT; t++)
-        partitions[t] = th_log_partitions(log, (enum topic)t);
-    struct archive_origin origin = {th_log_id(log), partitions, plan->segment_raw};
-    TH_TRY(archive_writer_open(plan->dir, &origin, &take.writer, err));
     th_arena_init(&take.arena, ARENA_BYTES);
-    enum th_code code = take_and_publish(&take, err);
-    archive_writer_close(take.writer);
+    enum th_code code = take_all(&take, err);
+    enum th_code published = sink->publish(sink->self, code == TH_OK ? err : &ignored);
     th_arena_fini(&take.arena);
     for (int t = 0; t < TOPIC_COUNT; t++)
         free(take.ends[t]);
     *out = take.taken;
+    return code == TH_OK ? published : code;
+}
+
+/* --- segments -----------------------------------------------------------------------------------
+ */
+
+static int64_t writer_next(void *self, enum topic topic, int part)
+{
+    return archive_manifest_next(archive_writer_manifest(self), topic, part);
+}
+
+static enum th_code writer_begin(void *self, enum topic topic, int part, int64_t from,
+                                 struct th_err *err)
+{
+    return archive_writer_begin(self, topic, part, from, err);
+}
+
+static enum th_code writer_add(void *self, const struct log_record *records, size_t n,
+                               struct th_err *err)
+{
+    return archive_writer_add(self, records, n, err);
+}
+
+static enum th_code writer_end(void *self, struct th_err *err)
+{
+    return archive_writer_end(self, err);
+}
+
+static enum th_code writer_publish(void *self, struct th_err *err)
+{
+    return archive_writer_publish(self, err);
+}
+
+enum th_code archive_take(struct th_log *log, const char *dir, int64_t segment_raw,
+                          const struct archive_plan *plan, struct archive_taken *out,
+                          struct th_err *err)
+{
+    TH_AUTO(archive_writer) struct archive_writer *writer = NULL;
+    int partitions[TOPIC_COUNT];
+
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        partitions[t] = th_log_partitions(log, (enum topic)t);
+    struct archive_origin origin = {th_log_id(log), partitions, segment_raw};
+    TH_TRY(archive_writer_open(dir, &origin, &writer, err));
+    struct archive_sink sink = {writer,     writer_next, writer_begin,
+                                writer_add, writer_end,  writer_publish};
+    size_t before = archive_writer_manifest(writer)->n;
+    enum th_code code = archive_take_into(log, &sink, plan, out, err);
+    out->segments = (int64_t)(archive_writer_manifest(writer)->n - before);
     return code;
 }

@@ -2,17 +2,13 @@
 
 #include <assert.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "common/eventlog/archive/archive_io.h"
 
-#define LOCK_NAME     "lock"
 #define PUBLISH_AFTER 16 /* segments: so much is done again after a crash */
 
 struct archive_writer {
@@ -46,22 +42,6 @@ const struct archive_manifest *archive_writer_manifest(const struct archive_writ
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-static enum th_code take_lock(struct archive_writer *writer, struct th_err *err)
-{
-    char path[ARCHIVE_PATH_MAX];
-
-    TH_TRY(archive_path(writer->dir, LOCK_NAME, path, err));
-    writer->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (writer->lock_fd < 0)
-        return archive_io_failed(path, err);
-    if (flock(writer->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return TH_OK;
-    if (errno != EWOULDBLOCK)
-        return archive_io_failed(path, err);
-    return th_fail(err, TH_CONFLICT, "another process writes the archive %s: wait for its end",
-                   writer->dir);
-}
-
 static enum th_code check_topics(struct archive_writer *writer, const int *partitions,
                                  struct th_err *err)
 {
@@ -86,7 +66,7 @@ static enum th_code open_all(struct archive_writer *writer, const char *dir,
     TH_TRY(archive_path(dir, ARCHIVE_MANIFEST, writer->path, err));
     snprintf(writer->dir, sizeof writer->dir, "%s", dir);
     TH_TRY(archive_make_dir(dir, err));
-    TH_TRY(take_lock(writer, err));
+    TH_TRY(archive_lock(dir, &writer->lock_fd, err));
     enum th_code code = archive_load_manifest(dir, &writer->manifest, err);
     bool is_new = code == TH_NOT_FOUND;
     if (code != TH_OK && !is_new)
