@@ -173,7 +173,7 @@ static void conf_purpose(struct conf *conf, const struct kafka_log_config *confi
     case KAFKA_SCOUTS:
         conf_set_all(conf, consumer_settings, TH_LEN(consumer_settings));
         conf_set(conf, "group.id", id);
-        conf_set_int(conf, "fetch.wait.max.ms", purpose == KAFKA_READS ? 50 : 5);
+        conf_set_int(conf, "fetch.wait.max.ms", purpose == KAFKA_READS ? KAFKA_FETCH_WAIT_MS : 5);
         break;
     case KAFKA_APPENDS:
         conf_set_all(conf, producer_settings, TH_LEN(producer_settings));

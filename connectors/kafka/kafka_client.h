@@ -28,7 +28,12 @@ struct kafka_client {
     struct kafka_trouble trouble;
     void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* producers */
     void *arg;
+    int64_t rests_us; /* of a consumer between two readers: since then; monotonic */
 };
+
+#define KAFKA_FETCH_WAIT_MS                                                                        \
+    250 /* of KAFKA_READS, for something to come: what an idle one costs                           \
+         */
 
 /* id: the transactional id of KAFKA_COMMITS, the group of consumers, otherwise NULL. name is what
  * the broker logs as the client. Errors: TH_NOMEM, TH_INVALID */

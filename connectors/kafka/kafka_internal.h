@@ -60,8 +60,8 @@ struct kafka_log {
     uint32_t round;
     rd_kafka_resp_err_t append_failed;
 
-    pthread_mutex_t idle_lock; /* guards idle */
-    struct kafka_client *idle[KAFKA_IDLE_MAX];
+    pthread_mutex_t idle_lock;                 /* guards idle */
+    struct kafka_client *idle[KAFKA_IDLE_MAX]; /* who rests longest first */
     size_t idle_n;
 
     pthread_mutex_t generation_lock; /* guards generations */

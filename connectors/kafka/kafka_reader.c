@@ -14,10 +14,12 @@
 #define BEYOND_LOOK_US (100 * TH_US_PER_MS)
 #define POLL_MS        5
 #define FIRST_WAIT_MS  5000 /* for the first answer after an assignment, which may connect */
+#define OWED_WAIT_MS   5000 /* for what is there for all to see */
 
 struct part {
     struct log_place next;   /* of the reader */
     int64_t seen_to;         /* fetched up to there: records, or the end */
+    int64_t visible;         /* nothing before that is hidden: it ended there when last looked at */
     int64_t wanted;          /* is known to be there, so it is waited for … */
     int64_t forgone;         /* … but for what was waited for in vain, up to there */
     bool is_beyond;          /* next lies beyond the end: nothing is fetched yet */
@@ -52,24 +54,52 @@ static struct kafka_log *log_of(const struct reader *reader)
 /* --- consumers that wait for their next reader -------------------------------------------------
  */
 
+/* Without this the first answer about each topic may take a second. */
+static void know_topics(struct kafka_client *client, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata;
+
+    if (rd_kafka_metadata(client->rk, 1, NULL, &metadata, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
+/* The one that rests longest: a fetch of its last reader may still be on its way, and the first of
+ * the next one waits for it. While there is room, another one is opened rather than waited for. */
+static struct kafka_client *take_idle(struct kafka_log *log)
+{
+    struct kafka_client *client = NULL;
+
+    pthread_mutex_lock(&log->idle_lock);
+    if (log->idle_n > 0 &&
+        (log->idle_n == KAFKA_IDLE_MAX ||
+         now_us() - log->idle[0]->rests_us > KAFKA_FETCH_WAIT_MS * TH_US_PER_MS)) {
+        client = log->idle[0];
+        log->idle_n--;
+        memmove(log->idle, log->idle + 1, log->idle_n * sizeof(struct kafka_client *));
+    }
+    pthread_mutex_unlock(&log->idle_lock);
+    return client;
+}
+
 static enum th_code borrow(struct kafka_log *log, struct kafka_client **out_client,
                            struct th_err *err)
 {
     char group[KAFKA_NAME_MAX];
 
-    pthread_mutex_lock(&log->idle_lock);
-    struct kafka_client *client = log->idle_n ? log->idle[--log->idle_n] : NULL;
-    pthread_mutex_unlock(&log->idle_lock);
+    struct kafka_client *client = take_idle(log);
     if (client) {
         *out_client = client;
         return TH_OK;
     }
     snprintf(group, sizeof group, "%sreader", log->config.prefix);
-    return kafka_client_open(&log->config, KAFKA_READS, group, group, out_client, err);
+    TH_TRY(kafka_client_open(&log->config, KAFKA_READS, group, group, out_client, err));
+    know_topics(*out_client, log->config.call_timeout_ms);
+    return TH_OK;
 }
 
 static void give_back(struct kafka_log *log, struct kafka_client *client)
 {
+    client->rests_us = now_us();
     if (rd_kafka_assign(client->rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         pthread_mutex_lock(&log->idle_lock);
         if (log->idle_n < KAFKA_IDLE_MAX)
@@ -145,8 +175,9 @@ static enum th_code look_at_ends(struct reader *reader, struct th_err *err)
         part->is_beyond = part->next.offset > list->elems[i].offset;
         if (was_beyond != part->is_beyond)
             reader->is_assigned = false;
-        if (part->wanted < list->elems[i].offset)
-            part->wanted = list->elems[i].offset;
+        part->visible = list->elems[i].offset;
+        if (part->wanted < part->visible)
+            part->wanted = part->visible;
     }
     reader->looked_us = now_us();
     return TH_OK;
@@ -298,6 +329,15 @@ static bool is_any_starving(const struct reader *reader)
     return false;
 }
 
+/* Not even a transaction can hide it: it only takes its time. */
+static bool is_any_owed(const struct reader *reader)
+{
+    for (size_t i = 0; i < reader->n; i++)
+        if (is_starving(&reader->parts[i]) && reader->parts[i].seen_to < reader->parts[i].visible)
+            return true;
+    return false;
+}
+
 /* What this process has committed since the last read. */
 static void want_committed(struct reader *reader)
 {
@@ -336,6 +376,25 @@ static void give_up(struct reader *reader)
     atomic_fetch_add(&log_of(reader)->unseen, 1);
 }
 
+static int patience_ms(const struct reader *reader)
+{
+    if (!reader->has_heard)
+        return FIRST_WAIT_MS;
+    return is_any_owed(reader) ? OWED_WAIT_MS : log_of(reader)->config.visible_wait_ms;
+}
+
+/* Nothing has come for as long as is waited. Who reads to the end must not take this for the end
+ * when there is more. */
+static enum th_code lose_patience(struct reader *reader, struct th_err *err)
+{
+    if (atomic_load(&reader->client->is_down))
+        return th_fail(err, TH_UNAVAILABLE, "no Kafka broker can be reached");
+    if (is_any_owed(reader) && reader->buffered == 0)
+        return th_fail(err, TH_UNAVAILABLE, "Kafka does not answer");
+    give_up(reader);
+    return TH_OK;
+}
+
 static enum th_code fetch(struct reader *reader, struct th_err *err)
 {
     int64_t begun_us = now_us();
@@ -352,13 +411,8 @@ static enum th_code fetch(struct reader *reader, struct th_err *err)
         }
         if (!is_short)
             return TH_OK;
-        int wait_ms = reader->has_heard ? log_of(reader)->config.visible_wait_ms : FIRST_WAIT_MS;
-        if (now_us() - begun_us < wait_ms * TH_US_PER_MS)
-            continue;
-        if (atomic_load(&reader->client->is_down))
-            return th_fail(err, TH_UNAVAILABLE, "no Kafka broker can be reached");
-        give_up(reader);
-        return TH_OK;
+        if (now_us() - begun_us >= patience_ms(reader) * TH_US_PER_MS)
+            return lose_patience(reader, err);
     }
 }
 
