@@ -14,6 +14,7 @@
 kafka_version=3.9.1
 kafka_partitions=32
 kafka_slots=2
+kafka_look_ahead=4000 # a transaction takes longer than in Postgres, so more must be in each
 KAFKA_READY_S=90
 
 # log_lies: kafka or postgres; nothing while there is no log yet. The operator's key is made last.
@@ -59,6 +60,7 @@ kafka_log_is() {
         conf_set TELEHUB_PARTITIONS "$kafka_partitions"
         conf_set TELEHUB_SLOTS "$kafka_slots"
         conf_set TELEHUB_REPLICATION "$2"
+        conf_set TELEHUB_CAMPAIGN_LOOK_AHEAD "$kafka_look_ahead"
     }
     conf_set TELEHUB_LOG "kafka://$1"
 }
