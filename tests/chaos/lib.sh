@@ -25,6 +25,21 @@ CONF
     telehub_restart
 }
 
+log=postgres # where the log lies; chaos_log sets it
+
+# chaos_log [--log LOG] ...: a script's first option; sets log, and options_n, how many words to shift.
+# Where no Kafka can be had it is said, and the exit status is 77.
+chaos_log() {
+    options_n=0
+    [ "${1:-}" = --log ] || return 0
+    log=${2:-} options_n=2
+    case $log in
+    postgres) ;;
+    kafka) "$root/tests/kafka/broker" fetch >/dev/null || exit ;;
+    *) printf '%s\n' '--log: postgres or kafka' >&2 && exit 2 ;;
+    esac
+}
+
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
 
 fail() {
@@ -96,7 +111,7 @@ build_program() {
 # chaos_up: start what does not run; sets url, port, sandbox_port and the rest of what deploy/up says.
 chaos_up() {
     local said
-    said=$("$root/deploy/up" --no-demo --json --dir "$dir" --port 0 2>>"$work/up.log") ||
+    said=$("$root/deploy/up" --no-demo --json --dir "$dir" --port 0 --log "$log" 2>>"$work/up.log") ||
         fail "deploy/up: $(tail -n 5 "$work/up.log")"
     read -r url tenant key_file telehub_bin ledger_url database < <(
         jq -r '[.url, .tenant, .key_file, .telehub, .ledger_url, (.database | @base64)] | join(" ")' \
@@ -168,6 +183,16 @@ kill_run() {
     pid=$(telehub_pid) || fail "telehub run had already ended: $(tail -n 3 "$dir/log/telehub.log")"
     kill -s KILL "$pid"
     while [ -d "/proc/$pid" ] && service_pid "$dir/run/telehub.pid" "$owner" >/dev/null; do
+        nap 0.005
+    done
+}
+
+# kill_kafka: the node, at once; telehub goes on without it until chaos_up has started it again.
+kill_kafka() {
+    local pid
+    pid=$(service_pid "$dir/run/kafka.pid" "$owner") || fail "Kafka had already ended: $(tail -n 3 "$dir/log/kafka.log")"
+    kill -s KILL "$pid"
+    while service_pid "$dir/run/kafka.pid" "$owner" >/dev/null; do
         nap 0.005
     done
 }
@@ -258,12 +283,12 @@ ledger_await() {
 # prices or late reports come in the two are of different moments: so until they are equal, as long as
 # the views move.
 check_recount() {
-    local views log after still=0 deadline=$((SECONDS + 900))
+    local views counted after still=0 deadline=$((SECONDS + 900))
     while [ "$still" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do
         views=$(telehub certificate "$campaign" --json) || fail "there is no certificate"
-        log=$(telehub certificate "$campaign" --from-log --json 2>"$work/recount.log") ||
+        counted=$(telehub certificate "$campaign" --from-log --json 2>"$work/recount.log") ||
             fail "the certificate cannot be counted from the log: $(<"$work/recount.log")"
-        if [ "$views" = "$log" ]; then
+        if [ "$views" = "$counted" ]; then
             say "certificate: the views' equals the log's; $(<"$work/recount.log")"
             return 0
         fi
@@ -272,7 +297,7 @@ check_recount() {
         [ "$views" = "$after" ] || still=0
         nap 0.5
     done
-    fail "the views say $views, the log $log"
+    fail "the views say $views, the log $counted"
 }
 
 # check_partition N: each recipient is in exactly one set, and the sets have nobody else; and the log
