@@ -132,7 +132,9 @@ static enum verdict judge_fatal(struct kafka_producer *producer, struct th_err *
     return kafka_code(code) == TH_FENCED ? VERDICT_LOST : VERDICT_UNKNOWN;
 }
 
-/* In the order that librdkafka's documentation gives. Takes the error. */
+/* In the order that librdkafka's documentation gives, but that somebody else's epoch is one
+ * wherever it is met: 2.0.2 asks for an abort when it hears of it in answer to AddOffsetsToTxn.
+ * Takes the error. */
 static enum verdict judge(struct kafka_producer *producer, rd_kafka_error_t *error,
                           const char *what, struct th_err *err)
 {
@@ -146,6 +148,8 @@ static enum verdict judge(struct kafka_producer *producer, rd_kafka_error_t *err
     if (rd_kafka_error_is_fatal(error) ||
         rd_kafka_fatal_error(producer->client->rk, text, sizeof text))
         verdict = judge_fatal(producer, err);
+    else if (kafka_code(rd_kafka_error_code(error)) == TH_FENCED)
+        verdict = VERDICT_LOST;
     else if (rd_kafka_error_txn_requires_abort(error))
         verdict = VERDICT_ABORT;
     else if (rd_kafka_error_is_retriable(error))
@@ -161,20 +165,21 @@ static bool is_late(const struct kafka_producer *producer)
 
 /* --- rolling back ----------------------------------------------------------------------------- */
 
-/* err says already why. Unflushed records make the abort of 2.0.2 fail now and then. */
+/* err says already why. Unflushed records make the abort of 2.0.2 fail now and then. After an error
+ * of a batch it goes on to purge the records of the transactions that follow, and that a topic may
+ * not be written it remembers for minutes: so the producer is to be replaced. */
 static enum kafka_step roll_back(struct kafka_producer *producer)
 {
     int64_t deadline_us = now_us() + ABORT_MS * TH_US_PER_MS;
     enum verdict verdict;
 
+    atomic_store(&producer->client->is_tainted, true);
     rd_kafka_flush(producer->client->rk, TRY_MS);
     do {
         verdict =
             judge(producer,
                   rd_kafka_abort_transaction(producer->client->rk, left_ms(deadline_us, TRY_MS)),
                   "abort", NULL);
-        if (verdict == VERDICT_REPEAT)
-            atomic_store(&producer->client->is_tainted, true);
     } while (verdict == VERDICT_REPEAT && now_us() < deadline_us);
     if (verdict == VERDICT_LOST)
         return KAFKA_LOST;
