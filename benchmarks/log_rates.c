@@ -135,7 +135,7 @@ static void *run_slot_writer(void *argument)
     while (rates_now() - start < rates->seconds) {
         const struct log_cursor cursor = {
             .next = {TOPIC_DISPATCH_REQUESTS, writer->slot, (n + 1) * RATES_TXN_EVENTS}};
-        const struct log_txn txn = {outputs, RATES_TXN_EVENTS, &cursor, 1};
+        const struct log_txn txn = {outputs, RATES_TXN_EVENTS, &cursor, 1, NULL};
         enum log_commit outcome;
         bool is_answered;
         rates_must(rates, th_log_commit_start(session, &txn, &err), &err);

@@ -265,7 +265,7 @@ static void commit_on(struct th_log_session *session, int64_t n)
     struct th_err err = {0};
     struct log_output outputs[RATES_BATCH];
     const struct log_cursor cursor = {.next = {TOPIC_DISPATCH_REQUESTS, 0, n}};
-    const struct log_txn txn = {outputs, RATES_BATCH, &cursor, 1};
+    const struct log_txn txn = {outputs, RATES_BATCH, &cursor, 1, NULL};
     enum log_commit outcome;
     bool is_answered;
 

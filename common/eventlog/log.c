@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/eventlog/log_driver.h"
 
 #define APP_FIRST LOG_APP_CAMPAIGN
-#define APP_LAST  LOG_APP_MATERIALIZE
+#define APP_LAST  LOG_APP_COPY
 
 /* --- what all drivers may rely on ---------------------------------------------------------- */
 
@@ -94,9 +96,59 @@ const char *th_log_id(const struct th_log *log)
     return log->id;
 }
 
+enum log_mark th_log_mark(const struct th_log *log)
+{
+    return log->mark;
+}
+
+const char *th_log_origin(const struct th_log *log)
+{
+    return log->origin;
+}
+
+enum th_code th_log_set_mark(struct th_log *log, enum log_mark mark, const char *origin,
+                             struct th_err *err)
+{
+    assert(strlen(origin) == LOG_ID_LEN);
+    if (!log->ops->set_mark)
+        return th_fail(err, TH_UNSUPPORTED, "a %s cannot be marked", log->ops->name);
+    TH_TRY(log->ops->set_mark(log, mark, origin, err));
+    log->mark = mark;
+    snprintf(log->origin, sizeof log->origin, "%s", origin);
+    return TH_OK;
+}
+
+void th_log_admit(struct th_log *log)
+{
+    log->is_admitted = true;
+}
+
+/* A copy that is not whole would repeat what it does not know; a replayed log is about people who
+ * were called already. */
+static enum th_code check_mark(const struct th_log *log, struct th_err *err)
+{
+    if (log->is_admitted)
+        return TH_OK;
+    switch (log->mark) {
+    case LOG_MARK_NONE:
+        return TH_OK;
+    case LOG_MARK_COPYING:
+        return th_fail(err, TH_CONFLICT,
+                       "log %s is half a copy of %s: run telehub log copy again, to its end",
+                       log->id, log->origin);
+    case LOG_MARK_REPLAYED:
+        break;
+    }
+    return th_fail(err, TH_CONFLICT,
+                   "log %s was replayed from %s: only materialize works on it, and nothing is "
+                   "written to it",
+                   log->id, log->origin);
+}
+
 enum th_code th_log_append(struct th_log *log, const struct log_output *outputs, size_t n,
                            struct log_place *out_places, struct th_err *err)
 {
+    TH_TRY(check_mark(log, err));
     TH_TRY(check_outputs(log, outputs, n, err));
     return n ? log->ops->append(log, outputs, n, out_places, err) : TH_OK;
 }
@@ -134,10 +186,17 @@ static enum th_code check_claim(const struct th_log *log, const struct log_claim
 enum th_code th_log_ingest(struct th_log *log, struct log_claim *claims, size_t n,
                            struct th_arena *arena, struct th_err *err)
 {
+    TH_TRY(check_mark(log, err));
     for (size_t i = 0; i < n; i++)
         if (check_claim(log, &claims[i], err) != TH_OK)
             return th_wrap(err, "claim %zu of %zu", i, n);
     return n ? log->ops->ingest(log, claims, n, arena, err) : TH_OK;
+}
+
+enum th_code th_log_answers(struct th_log *log, log_answer_visit *visit, void *arg,
+                            struct th_err *err)
+{
+    return log->ops->answers ? log->ops->answers(log, visit, arg, err) : TH_OK;
 }
 
 /* --- readers ------------------------------------------------------------------------------ */
@@ -220,12 +279,20 @@ static enum th_code check_app(enum log_app app, struct th_err *err)
     return TH_OK;
 }
 
-enum th_code th_log_session_open(struct th_log *log, enum log_app app, int slot,
-                                 struct th_log_session **out_session, struct th_err *err)
+static enum th_code check_seat(enum log_app app, int slot, struct th_err *err)
 {
     TH_TRY(check_app(app, err));
     if (slot < 0 || slot >= LOG_SLOTS_MAX)
         return th_fail(err, TH_INVALID, "slot %d of at most %d", slot, LOG_SLOTS_MAX);
+    return TH_OK;
+}
+
+enum th_code th_log_session_open(struct th_log *log, enum log_app app, int slot,
+                                 struct th_log_session **out_session, struct th_err *err)
+{
+    TH_TRY(check_seat(app, slot, err));
+    if (app != LOG_APP_COPY)
+        TH_TRY(check_mark(log, err));
     return log->ops->session_open(log, app, slot, out_session, err);
 }
 
@@ -283,6 +350,17 @@ void th_log_session_cursors(const struct th_log_session *session,
 {
     *out_cursors = session->cursors;
     *out_n = session->cursors_n;
+}
+
+enum th_code th_log_slot_cursors(struct th_log *log, enum log_app app, int slot,
+                                 struct th_arena *arena, struct log_cursor **out_cursors,
+                                 size_t *out_n, struct th_err *err)
+{
+    TH_TRY(check_seat(app, slot, err));
+    *out_n = 0;
+    if (!log->ops->slot_cursors)
+        return TH_OK;
+    return log->ops->slot_cursors(log, app, slot, arena, out_cursors, out_n, err);
 }
 
 static enum th_code check_cursors(const struct th_log *log, const struct log_cursor *cursors,

@@ -42,6 +42,15 @@ enum log_app {
     LOG_APP_RETRY = 2,
     LOG_APP_DISPATCH = 3,
     LOG_APP_MATERIALIZE = 4, /* its cursors lie with its views, not here */
+    LOG_APP_COPY = 5,        /* fills a log from another; slot 0 of the log that is filled */
+};
+
+/* What a log is not, as its identity says. Numbers stay for ever. */
+enum log_mark {
+    LOG_MARK_NONE = 0,
+    LOG_MARK_COPYING = 1,  /* half a copy: nobody may work on it before the other half is there */
+    LOG_MARK_REPLAYED = 2, /* events that happened elsewhere, to be looked at: no processor may
+                              carry on from them */
 };
 
 struct log_place {
@@ -79,6 +88,22 @@ int th_log_partitions(const struct th_log *log, enum topic topic);
 
 /* Identity of this log, 36 characters; a copy has another. Valid as long as the log is open. */
 const char *th_log_id(const struct th_log *log);
+
+/* As it was when this struct th_log was opened, or marked through it. A marked log takes no
+ * th_log_append, no th_log_ingest, and no session but LOG_APP_COPY's: TH_CONFLICT. */
+enum log_mark th_log_mark(const struct th_log *log);
+
+/* th_log_id of the log that this one was filled from; "" if none. Valid as long as it is open. */
+const char *th_log_origin(const struct th_log *log);
+
+/* Durable when it returns TH_OK. Whoever has the log open elsewhere does not notice. origin: 36
+ * characters. Errors: TH_UNAVAILABLE, … (it may have happened) */
+TH_MUST_USE
+enum th_code th_log_set_mark(struct th_log *log, enum log_mark mark, const char *origin,
+                             struct th_err *err);
+
+/* For whoever fills a log that is marked: through this struct th_log it takes everything. */
+void th_log_admit(struct th_log *log);
 
 /* Append n records in one transaction. When it returns TH_OK all of them are durable, and
  * out_places (n entries, may be NULL) tells where they lie.
@@ -130,6 +155,17 @@ struct log_claim {
 TH_MUST_USE
 enum th_code th_log_ingest(struct th_log *log, struct log_claim *claims, size_t n,
                            struct th_arena *arena, struct th_err *err);
+
+/* A key that is remembered: whose it is, its fingerprint and the answer to give. */
+typedef enum th_code log_answer_visit(void *arg, const struct log_claim *answer,
+                                      struct th_err *err);
+
+/* Every key that is still remembered, in any order, once each, until visit answers something other
+ * than TH_OK. The claim (without outputs) is the visitor's to look at only, and only until it
+ * returns. visit must not use this log. */
+TH_MUST_USE
+enum th_code th_log_answers(struct th_log *log, log_answer_visit *visit, void *arg,
+                            struct th_err *err);
 
 /* --- readers ------------------------------------------------------------------------------ */
 
@@ -190,6 +226,7 @@ struct log_txn {
     size_t outputs_n;
     const struct log_cursor *cursors; /* whole: every partition that the slot reads; at least one */
     size_t cursors_n;
+    const int64_t *at_us; /* of each output: when it was appended elsewhere; NULL: now */
 };
 
 enum log_commit {
@@ -230,6 +267,13 @@ uint64_t th_log_session_next_seq(const struct th_log_session *session);
  * commit. */
 void th_log_session_cursors(const struct th_log_session *session,
                             const struct log_cursor **out_cursors, size_t *out_n);
+
+/* What the last commit of a slot left, without becoming its owner: cursors and notes live in the
+ * arena; *out_n is 0 if it never committed. Errors: TH_UNAVAILABLE, TH_CORRUPT, TH_NOMEM */
+TH_MUST_USE
+enum th_code th_log_slot_cursors(struct th_log *log, enum log_app app, int slot,
+                                 struct th_arena *arena, struct log_cursor **out_cursors,
+                                 size_t *out_n, struct th_err *err);
 
 /* Send one transaction off. One at a time: the one before must have been polled to its end. The
  * txn is copied; it may be freed when this returns.

@@ -23,6 +23,9 @@ struct th_log {
     const struct th_log_ops *ops;
     int partitions[TOPIC_COUNT]; /* fixed while the log is open; reference topics: 1 */
     char id[LOG_ID_LEN + 1];
+    char origin[LOG_ID_LEN + 1]; /* "" none */
+    enum log_mark mark;          /* the driver fills it at opening; then kept by the face */
+    bool is_admitted;            /* kept by the face */
 };
 
 struct th_log_session {
@@ -59,11 +62,19 @@ struct th_log_ops {
     enum th_code (*end)(struct th_log *log, enum topic topic, int part, int64_t *out_end,
                         struct th_err *err);
 
+    /* The face keeps mark and origin of struct th_log. NULL, as answers and slot_cursors: a log
+     * that can only be read, which has none of these. */
+    enum th_code (*set_mark)(struct th_log *log, enum log_mark mark, const char *origin,
+                             struct th_err *err);
+
     /* Sets outcome of each claim, and by outcome: places (from the arena), or replayed_status and
      * replayed_body. A claim without a key is always STORED. A claim without outputs still keeps
      * its answer. On error claims are as they were. */
     enum th_code (*ingest)(struct th_log *log, struct log_claim *claims, size_t n,
                            struct th_arena *arena, struct th_err *err);
+
+    enum th_code (*answers)(struct th_log *log, log_answer_visit *visit, void *arg,
+                            struct th_err *err);
 
     /* Never NULL; everything opened from the log was closed before. Frees it. */
     void (*close)(struct th_log *log);
@@ -92,6 +103,10 @@ struct th_log_ops {
 
     enum th_code (*session_open)(struct th_log *log, enum log_app app, int slot,
                                  struct th_log_session **out_session, struct th_err *err);
+
+    enum th_code (*slot_cursors)(struct th_log *log, enum log_app app, int slot,
+                                 struct th_arena *arena, struct log_cursor **out_cursors,
+                                 size_t *out_n, struct th_err *err);
 
     /* TH_OK: the face calls commit_poll until it answers something other than PENDING.
      * An error: nothing was started. That the log is away is no error here but an outcome. */

@@ -154,6 +154,20 @@ enum th_code memory_idem_add(struct memory_idem *idem, const struct log_claim *c
     return TH_OK;
 }
 
+struct log_claim memory_idem_claim(const struct memory_answer *answer)
+{
+    struct log_claim claim = {
+        .tenant = answer->tenant,
+        .route = answer->route,
+        .key = answer->key,
+        .status = answer->status,
+        .body = answer->body,
+    };
+
+    memcpy(claim.fingerprint, answer->fingerprint, sizeof claim.fingerprint);
+    return claim;
+}
+
 void memory_idem_remove_newest(struct memory_idem *idem, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

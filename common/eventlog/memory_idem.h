@@ -43,6 +43,9 @@ TH_MUST_USE
 enum th_code memory_idem_add(struct memory_idem *idem, const struct log_claim *claim,
                              int64_t now_us);
 
+/* The claim that was kept; borrows the answer's bytes. */
+struct log_claim memory_idem_claim(const struct memory_answer *answer);
+
 /* Undo the last n additions. */
 void memory_idem_remove_newest(struct memory_idem *idem, size_t n);
 

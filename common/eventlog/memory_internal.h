@@ -8,7 +8,7 @@
 #include "common/eventlog/memory_log.h"
 #include "common/eventlog/memory_snapshots.h"
 
-#define MEMORY_APPS (LOG_APP_MATERIALIZE + 1)
+#define MEMORY_APPS (LOG_APP_COPY + 1)
 
 /* Cursors as they were committed: immutable, shared by a slot and its sessions. */
 struct memory_cursors {
@@ -87,6 +87,9 @@ enum th_code memory_commit_start(struct th_log_session *base, const struct log_t
 enum log_commit memory_commit_poll(struct th_log_session *base, struct log_place *out_places,
                                    bool *out_is_answered, struct th_err *err);
 void memory_session_close(struct th_log_session *base, bool release);
+enum th_code memory_slot_cursors(struct th_log *base, enum log_app app, int slot,
+                                 struct th_arena *arena, struct log_cursor **out_cursors,
+                                 size_t *out_n, struct th_err *err);
 
 /* Drop every slot's memory, and commits in flight that outlived their sessions. */
 void memory_slots_fini(struct memory_log *log);

@@ -29,7 +29,8 @@ static enum th_code store_outputs(struct memory_log *log, const struct log_outpu
                                   size_t n, struct log_place *out_places)
 {
     memory_store_begin(&log->store);
-    enum th_code code = memory_store_stage(&log->store, outputs, n, memory_now_us(log), out_places);
+    enum th_code code =
+        memory_store_stage(&log->store, outputs, n, NULL, memory_now_us(log), out_places);
     if (code == TH_OK)
         memory_wake(log, memory_store_publish(&log->store));
     else
@@ -113,7 +114,8 @@ static enum th_code ingest_new(struct memory_log *log, const struct log_claim *c
     out->places = th_arena_array(arena, claim->outputs_n, sizeof *out->places);
     if (!out->places)
         return TH_NOMEM;
-    TH_TRY(memory_store_stage(&log->store, claim->outputs, claim->outputs_n, now_us, out->places));
+    TH_TRY(memory_store_stage(&log->store, claim->outputs, claim->outputs_n, NULL, now_us,
+                              out->places));
     if (claim->key.n == 0)
         return TH_OK;
     TH_TRY(memory_idem_add(&log->idem, claim, now_us));
@@ -182,6 +184,35 @@ static enum th_code memory_ingest(struct th_log *base, struct log_claim *claims,
     return TH_OK;
 }
 
+/* Only what the face keeps. */
+static enum th_code memory_set_mark(struct th_log *base, enum log_mark mark, const char *origin,
+                                    struct th_err *err)
+{
+    const struct memory_log *log = memory_of(base);
+
+    (void)mark;
+    (void)origin;
+    if (log->down & MEMORY_DOWN_APPEND)
+        return th_fail(err, TH_UNAVAILABLE, "memory log: appends are down");
+    return TH_OK;
+}
+
+static enum th_code memory_answers(struct th_log *base, log_answer_visit *visit, void *arg,
+                                   struct th_err *err)
+{
+    struct memory_log *log = memory_of(base);
+    enum th_code code = TH_OK;
+
+    memory_lock(log);
+    memory_idem_expire(&log->idem, memory_now_us(log));
+    for (const struct memory_answer *at = log->idem.oldest; at && code == TH_OK; at = at->newer) {
+        struct log_claim claim = memory_idem_claim(at);
+        code = visit(arg, &claim, err);
+    }
+    memory_unlock(log);
+    return code;
+}
+
 /* --- snapshots ---------------------------------------------------------------------------- */
 
 static enum th_code memory_snapshot_put(struct th_log *base, enum log_app app,
@@ -233,7 +264,9 @@ static const struct th_log_ops memory_ops = {
     .name = "memory",
     .append = memory_append,
     .end = memory_end,
+    .set_mark = memory_set_mark,
     .ingest = memory_ingest,
+    .answers = memory_answers,
     .close = memory_close,
     .reader_open = memory_reader_open,
     .reader_read = memory_reader_read,
@@ -243,6 +276,7 @@ static const struct th_log_ops memory_ops = {
     .listener_clear = memory_listener_clear,
     .listener_close = memory_listener_close,
     .session_open = memory_session_open,
+    .slot_cursors = memory_slot_cursors,
     .commit_start = memory_commit_start,
     .commit_poll = memory_commit_poll,
     .session_close = memory_session_close,

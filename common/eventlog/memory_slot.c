@@ -105,6 +105,9 @@ static size_t txn_bytes(const struct log_txn *txn)
 {
     size_t size = txn->outputs_n * sizeof *txn->outputs + txn->cursors_n * sizeof *txn->cursors;
 
+    if (txn->at_us)
+        size += txn->outputs_n * sizeof *txn->at_us;
+
     for (size_t i = 0; i < txn->outputs_n; i++)
         size += txn->outputs[i].key.n + txn->outputs[i].value.n;
     for (size_t i = 0; i < txn->cursors_n; i++)
@@ -120,8 +123,11 @@ static struct held_txn *held_new(const struct log_txn *txn)
         return NULL;
     struct log_output *outputs = (struct log_output *)held->bytes;
     struct log_cursor *cursors = (struct log_cursor *)(outputs + txn->outputs_n);
-    char *at = (char *)(cursors + txn->cursors_n);
+    int64_t *times = (int64_t *)(cursors + txn->cursors_n);
+    char *at = (char *)(times + (txn->at_us ? txn->outputs_n : 0));
 
+    if (txn->at_us && txn->outputs_n)
+        memcpy(times, txn->at_us, txn->outputs_n * sizeof *times);
     for (size_t i = 0; i < txn->outputs_n; i++) {
         outputs[i] = txn->outputs[i];
         outputs[i].key = put_bytes(&at, txn->outputs[i].key);
@@ -131,7 +137,11 @@ static struct held_txn *held_new(const struct log_txn *txn)
         cursors[i] = txn->cursors[i];
         cursors[i].note = put_bytes(&at, txn->cursors[i].note);
     }
-    held->is = (struct log_txn){outputs, txn->outputs_n, cursors, txn->cursors_n};
+    held->is = (struct log_txn){.outputs = outputs,
+                                .outputs_n = txn->outputs_n,
+                                .cursors = cursors,
+                                .cursors_n = txn->cursors_n,
+                                .at_us = txn->at_us ? times : NULL};
     return held;
 }
 
@@ -156,7 +166,7 @@ static enum th_code apply(struct memory_log *log, struct memory_session *session
     if (!cursors)
         return TH_NOMEM;
     memory_store_begin(&log->store);
-    enum th_code code = memory_store_stage(&log->store, txn->outputs, txn->outputs_n,
+    enum th_code code = memory_store_stage(&log->store, txn->outputs, txn->outputs_n, txn->at_us,
                                            memory_now_us(log), session->places);
     if (code != TH_OK) {
         memory_store_drop(&log->store);
@@ -295,6 +305,37 @@ enum th_code memory_session_open(struct th_log *base, enum log_app app, int slot
     }
     *out_session = &session->base;
     return TH_OK;
+}
+
+static enum th_code copy_cursors(const struct memory_cursors *from, struct th_arena *arena,
+                                 struct log_cursor **out_cursors, size_t *out_n)
+{
+    size_t n = from ? from->n : 0;
+    struct log_cursor *cursors = th_arena_array(arena, n + 1, sizeof *cursors);
+
+    if (!cursors)
+        return TH_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        cursors[i].next = from->at[i].next;
+        TH_TRY(th_arena_copy(arena, from->at[i].note, &cursors[i].note));
+    }
+    *out_cursors = cursors;
+    *out_n = n;
+    return TH_OK;
+}
+
+enum th_code memory_slot_cursors(struct th_log *base, enum log_app app, int slot,
+                                 struct th_arena *arena, struct log_cursor **out_cursors,
+                                 size_t *out_n, struct th_err *err)
+{
+    struct memory_log *log = memory_of(base);
+
+    memory_lock(log);
+    enum th_code code = log->down & MEMORY_DOWN_READ ? TH_UNAVAILABLE
+                                                     : copy_cursors(log->slots[app][slot].cursors,
+                                                                    arena, out_cursors, out_n);
+    memory_unlock(log);
+    return code == TH_OK ? TH_OK : th_fail(err, code, "memory log: a slot's cursors");
 }
 
 void memory_session_close(struct th_log_session *base, bool release)

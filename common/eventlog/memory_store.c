@@ -136,10 +136,12 @@ static enum th_code stage_one(struct memory_store *store, const struct log_outpu
 }
 
 enum th_code memory_store_stage(struct memory_store *store, const struct log_output *outputs,
-                                size_t n, int64_t at_us, struct log_place *out_places)
+                                size_t n, const int64_t *times_us, int64_t at_us,
+                                struct log_place *out_places)
 {
     for (size_t i = 0; i < n; i++)
-        TH_TRY(stage_one(store, &outputs[i], at_us, out_places ? &out_places[i] : NULL));
+        TH_TRY(stage_one(store, &outputs[i], times_us ? times_us[i] : at_us,
+                         out_places ? &out_places[i] : NULL));
     return TH_OK;
 }
 

@@ -50,10 +50,11 @@ struct memory_part *memory_store_part(const struct memory_store *store, enum top
 /* Begin a transaction; then stage its outputs; then publish or drop them. */
 void memory_store_begin(struct memory_store *store);
 
-/* Errors: TH_FULL, TH_NOMEM; drop is due then. */
+/* times_us: of each output; NULL: at_us of all. Errors: TH_FULL, TH_NOMEM; drop is due then. */
 TH_MUST_USE
 enum th_code memory_store_stage(struct memory_store *store, const struct log_output *outputs,
-                                size_t n, int64_t at_us, struct log_place *out_places);
+                                size_t n, const int64_t *times_us, int64_t at_us,
+                                struct log_place *out_places);
 
 /* The set of topics that grew. */
 uint32_t memory_store_publish(struct memory_store *store);

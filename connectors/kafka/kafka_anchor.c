@@ -7,10 +7,9 @@
 #define METADATA_MAX 64
 
 static const char *const app_names[] = {
-    [LOG_APP_CAMPAIGN] = "campaign",
-    [LOG_APP_RETRY] = "retry",
-    [LOG_APP_DISPATCH] = "dispatch",
-    [LOG_APP_MATERIALIZE] = "materialize",
+    [LOG_APP_CAMPAIGN] = "campaign", [LOG_APP_RETRY] = "retry",
+    [LOG_APP_DISPATCH] = "dispatch", [LOG_APP_MATERIALIZE] = "materialize",
+    [LOG_APP_COPY] = "copy",
 };
 
 void kafka_seat_of(const struct kafka_log *log, enum log_app app, int slot,

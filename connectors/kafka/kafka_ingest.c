@@ -121,6 +121,41 @@ static enum th_code find_beginning(struct kafka_ingest *ingest, struct th_err *e
     return TH_OK;
 }
 
+/* --- what is remembered ---------------------------------------------------------------------- */
+
+struct answers {
+    log_answer_visit *visit;
+    void *arg;
+    int64_t since_us;
+};
+
+static enum th_code show_answer(void *arg, const rd_kafka_message_t *message, struct th_err *err)
+{
+    const struct answers *answers = arg;
+    struct log_claim claim = {0};
+    int64_t at_us;
+
+    if (!decode_claim((struct th_str){message->payload, message->len}, &claim, &at_us))
+        return th_fail(err, TH_CORRUPT, "idempotency keys: offset %" PRId64 " is no answer of ours",
+                       message->offset);
+    return at_us < answers->since_us ? TH_OK : answers->visit(answers->arg, &claim, err);
+}
+
+enum th_code kafka_answers(struct th_log *base, log_answer_visit *visit, void *arg,
+                           struct th_err *err)
+{
+    struct kafka_log *log = kafka_of(base);
+    struct kafka_ingest from_low = {.log = log};
+    struct answers answers = {
+        visit, arg, th_clock_realtime_us(&th_clock_real) - log->config.idem_kept_s * TH_US_PER_SEC};
+    int64_t end;
+
+    TH_TRY(find_beginning(&from_low, err));
+    TH_TRY(kafka_scout_end(log->scout, log->inner[KAFKA_IDEM], 0, &end, err));
+    return kafka_scout_walk(log->scout, log->inner[KAFKA_IDEM], 0, from_low.read_to, end,
+                            show_answer, &answers, err);
+}
+
 /* --- being the writer ------------------------------------------------------------------------- */
 
 static enum th_code become_writer(struct kafka_ingest *ingest, struct th_err *err)

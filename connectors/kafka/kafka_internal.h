@@ -102,6 +102,11 @@ void kafka_publish(struct kafka_log *log, const struct log_output *outputs,
 void kafka_topic_name(const char *prefix, enum topic topic, char out[KAFKA_NAME_MAX]);
 void kafka_inner_name(const char *prefix, enum kafka_inner inner, char out[KAFKA_NAME_MAX]);
 
+/* Add a record to the topic of the log's identity; it can be read when this returns TH_OK. */
+TH_MUST_USE
+enum th_code kafka_write_meta(const struct kafka_log_config *config, struct kafka_scout *scout,
+                              struct th_str key, struct th_str value, struct th_err *err);
+
 /* --- kafka_append.c ----------------------------------------------------------------------- */
 
 enum th_code kafka_append(struct th_log *base, const struct log_output *outputs, size_t n,
@@ -131,6 +136,24 @@ enum th_code kafka_ingest_new(struct kafka_log *log, struct kafka_ingest **out_i
 void kafka_ingest_free(struct kafka_ingest *ingest);
 enum th_code kafka_ingest_claims(struct th_log *base, struct log_claim *claims, size_t n,
                                  struct th_arena *arena, struct th_err *err);
+
+enum th_code kafka_answers(struct th_log *base, log_answer_visit *visit, void *arg,
+                           struct th_err *err);
+
+/* --- kafka_move.c ------------------------------------------------------------------------- */
+
+#define KAFKA_MARK_KEY "mark"
+
+enum th_code kafka_set_mark(struct th_log *base, enum log_mark mark, const char *origin,
+                            struct th_err *err);
+
+/* What set_mark wrote. Errors: TH_CORRUPT */
+TH_MUST_USE
+enum th_code kafka_take_mark(struct kafka_log *log, struct th_str value, struct th_err *err);
+
+enum th_code kafka_slot_cursors(struct th_log *base, enum log_app app, int slot,
+                                struct th_arena *arena, struct log_cursor **out_cursors,
+                                size_t *out_n, struct th_err *err);
 
 /* --- kafka_reader.c ----------------------------------------------------------------------- */
 

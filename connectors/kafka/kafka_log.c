@@ -142,6 +142,8 @@ static enum th_code take_identity(void *arg, const rd_kafka_message_t *message, 
     struct kafka_log *log = arg;
     struct th_id id;
 
+    if (th_str_eq((struct th_str){message->key, message->key_len}, TH_STR(KAFKA_MARK_KEY)))
+        return kafka_take_mark(log, (struct th_str){message->payload, message->len}, err);
     if (log->base.id[0]) /* of two makers the first has won */
         return TH_OK;
     if (message->len != TH_ID_TEXT_LEN ||
@@ -212,7 +214,9 @@ static const struct th_log_ops ops = {
     .name = "kafka",
     .append = kafka_append,
     .end = end_of,
+    .set_mark = kafka_set_mark,
     .ingest = kafka_ingest_claims,
+    .answers = kafka_answers,
     .close = close_log,
     .reader_open = kafka_reader_open,
     .reader_read = kafka_reader_read,
@@ -223,6 +227,7 @@ static const struct th_log_ops ops = {
     .listener_clear = kafka_listener_clear,
     .listener_close = kafka_listener_close,
     .session_open = kafka_session_open,
+    .slot_cursors = kafka_slot_cursors,
     .commit_start = kafka_commit_start,
     .commit_poll = kafka_commit_poll,
     .session_close = kafka_session_close,

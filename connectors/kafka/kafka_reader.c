@@ -447,7 +447,7 @@ static enum th_code copy(const struct part *part, const rd_kafka_message_t *mess
                          struct th_arena *arena, struct log_record *out)
 {
     out->place = (struct log_place){part->next.topic, part->next.part, message->offset};
-    out->at_us = rd_kafka_message_timestamp(message, NULL) * TH_US_PER_MS;
+    out->at_us = kafka_at_us(message);
     TH_TRY(th_arena_copy(arena, (struct th_str){message->key, message->key_len}, &out->key));
     return th_arena_copy(arena, (struct th_str){message->payload, message->len}, &out->value);
 }

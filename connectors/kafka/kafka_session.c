@@ -71,6 +71,8 @@ static enum th_code hold(struct kafka_session *session, const struct log_txn *tx
     if (th_buf_status(&session->journal) != TH_OK)
         return th_fail(err, TH_NOMEM, "%zu cursors", txn->cursors_n);
     kafka_records_of(log, session->outputs, session->outputs_n, session->records);
+    for (size_t i = 0; txn->at_us && i < txn->outputs_n; i++)
+        session->records[i].at_us = txn->at_us[i];
     session->records[session->outputs_n] = (struct kafka_record){
         .topic = log->inner[KAFKA_JOURNAL],
         .part = session->seat.part,

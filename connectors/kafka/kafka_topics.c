@@ -136,44 +136,59 @@ static enum th_code await_topics(struct kafka_scout *scout, const char *prefix, 
 
 /* --- identity --------------------------------------------------------------------------------- */
 
-static enum th_code write_identity(const struct kafka_log_config *config, struct th_err *err)
+static enum th_code write_meta(const struct kafka_log_config *config, struct kafka_record *record,
+                               struct th_err *err)
 {
-    char name[KAFKA_NAME_MAX], writer[KAFKA_NAME_MAX], text[TH_ID_TEXT_LEN + 1];
+    char writer[KAFKA_NAME_MAX];
     TH_AUTO(kafka_producer) struct kafka_producer *producer = NULL;
-    struct th_id id;
 
-    TH_TRY(th_id_random(th_clock_realtime_us(&th_clock_real) / TH_US_PER_MS, &id, err));
-    th_id_text(id, text);
-    kafka_inner_name(config->prefix, KAFKA_META, name);
     snprintf(writer, sizeof writer, "%smaker", config->prefix);
-    struct kafka_record record = {
-        .topic = name, .key = TH_STR("log"), .value = {text, TH_ID_TEXT_LEN}};
-
     TH_TRY(kafka_producer_open(config, writer, config->open_timeout_ms, &producer, err));
-    if (kafka_producer_write(producer, &record, 1, config->call_timeout_ms, err) != KAFKA_GOES_ON ||
+    if (kafka_producer_write(producer, record, 1, config->call_timeout_ms, err) != KAFKA_GOES_ON ||
         kafka_producer_commit(producer, err) != KAFKA_GOES_ON)
         return th_wrap(err, "writing the identity of the log");
     return TH_OK;
 }
 
 /* A commit is answered when it is decided; its marks, without which nobody sees it, come later. */
-static enum th_code await_identity(const struct kafka_log_config *config, struct kafka_scout *scout,
-                                   struct th_err *err)
+static enum th_code await_meta(const struct kafka_log_config *config, struct kafka_scout *scout,
+                               const struct kafka_record *record, struct th_err *err)
 {
-    char name[KAFKA_NAME_MAX];
     int64_t deadline_us =
         th_clock_monotonic_us(&th_clock_real) + config->call_timeout_ms * TH_US_PER_MS;
     int64_t end = 0;
 
-    kafka_inner_name(config->prefix, KAFKA_META, name);
     for (;;) {
-        TH_TRY(kafka_scout_end(scout, name, 0, &end, err));
-        if (end > 0)
+        TH_TRY(kafka_scout_end(scout, record->topic, 0, &end, err));
+        if (end > record->offset)
             return TH_OK;
         if (th_clock_monotonic_us(&th_clock_real) > deadline_us)
-            return th_fail(err, TH_UNAVAILABLE, "%s: what was written stays hidden", name);
+            return th_fail(err, TH_UNAVAILABLE, "%s: what was written stays hidden", record->topic);
         poll(NULL, 0, SEEN_POLL_MS);
     }
+}
+
+enum th_code kafka_write_meta(const struct kafka_log_config *config, struct kafka_scout *scout,
+                              struct th_str key, struct th_str value, struct th_err *err)
+{
+    char name[KAFKA_NAME_MAX];
+    struct kafka_record record = {.topic = name, .key = key, .value = value};
+
+    kafka_inner_name(config->prefix, KAFKA_META, name);
+    TH_TRY(write_meta(config, &record, err));
+    return await_meta(config, scout, &record, err);
+}
+
+static enum th_code write_identity(const struct kafka_log_config *config, struct kafka_scout *scout,
+                                   struct th_err *err)
+{
+    char text[TH_ID_TEXT_LEN + 1];
+    struct th_id id;
+
+    TH_TRY(th_id_random(th_clock_realtime_us(&th_clock_real) / TH_US_PER_MS, &id, err));
+    th_id_text(id, text);
+    return kafka_write_meta(config, scout, TH_STR("log"), (struct th_str){text, TH_ID_TEXT_LEN},
+                            err);
 }
 
 /* By a client of its own, for whoever knows all topics does not see new ones for a while. Its error
@@ -207,9 +222,7 @@ enum th_code kafka_log_create(const struct kafka_log_config *config, int partiti
     if (code == TH_OK)
         code = await_topics(scout, filled.prefix, partitions, err);
     if (code == TH_OK)
-        code = write_identity(&filled, err);
-    if (code == TH_OK)
-        code = await_identity(&filled, scout, err);
+        code = write_identity(&filled, scout, err);
     kafka_scout_free(scout);
     return code;
 }

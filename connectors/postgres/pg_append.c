@@ -161,7 +161,7 @@ static enum th_code append_locked(struct pg_log *log, const struct log_output *o
     struct pg_appender *appender = &log->appender;
     int64_t now_us = th_clock_realtime_us(&th_clock_real);
 
-    TH_TRY(pg_pack_make(&appender->pack, &log->base, outputs, n, now_us, err));
+    TH_TRY(pg_pack_make(&appender->pack, &log->base, outputs, n, NULL, now_us, err));
     pg_params_clear(&appender->params);
     TH_TRY(pg_appender_run(log, appender, &pg_sql_append, err));
     for (size_t i = 0; out_places && i < n; i++)

@@ -223,10 +223,31 @@ static size_t put_bytes(char *at, struct th_str bytes)
     return n + bytes.n;
 }
 
-static size_t record_size(const struct log_output *output)
+/* When the records of a pack were appended: the batches begin with the first of these times. */
+struct times {
+    const int64_t *each; /* NULL: all at from_us */
+    int64_t from_us;
+};
+
+static struct times times_of(const int64_t *each, size_t n, int64_t at_us)
 {
-    return 2 + varint_size(output->key.n) + output->key.n + varint_size(output->value.n) +
-           output->value.n;
+    struct times times = {each, at_us};
+
+    for (size_t i = 0; each && i < n; i++)
+        if (i == 0 || each[i] < times.from_us)
+            times.from_us = each[i];
+    return times;
+}
+
+static uint64_t delta_us(const struct times *times, size_t i)
+{
+    return times->each ? (uint64_t)(times->each[i] - times->from_us) : 0;
+}
+
+static size_t record_size(const struct log_output *output, uint64_t delta)
+{
+    return varint_size(delta) + 1 + varint_size(output->key.n) + output->key.n +
+           varint_size(output->value.n) + output->value.n;
 }
 
 static enum th_code reserve(struct pg_pack *pack, size_t outputs_n)
@@ -273,14 +294,16 @@ static struct pg_batch *begin_batch(struct pg_pack *pack, enum topic topic, int 
 
 /* Say for each record which batch it goes to, and how large each batch becomes. */
 static enum th_code measure(struct pg_pack *pack, const struct th_log *log,
-                            const struct log_output *outputs, size_t n, size_t header_size)
+                            const struct log_output *outputs, size_t n, const struct times *times)
 {
+    size_t header_size = varint_size((uint64_t)times->from_us);
+
     for (size_t i = 0; i < n; i++) {
         enum topic topic = outputs[i].topic;
         int part = log_output_part(log, &outputs[i]);
         int *open = &pack->open[(size_t)topic * LOG_PARTITIONS_MAX + (size_t)part];
         struct pg_batch *batch = *open ? &pack->batches[*open - 1] : NULL;
-        size_t size = record_size(&outputs[i]);
+        size_t size = record_size(&outputs[i], delta_us(times, i));
 
         if (!batch || batch->filled + size > PG_BATCH_RAW_MAX) {
             batch = begin_batch(pack, topic, part, open, header_size);
@@ -342,14 +365,15 @@ static enum th_code allocate(struct pg_pack *pack, int64_t at_us)
     return TH_OK;
 }
 
-static void fill(struct pg_pack *pack, const struct log_output *outputs, size_t n)
+static void fill(struct pg_pack *pack, const struct log_output *outputs, size_t n,
+                 const struct times *times)
 {
     for (size_t i = 0; i < n; i++) {
         struct pg_batch *batch = &pack->batches[pack->spots[i].batch];
         char *bytes = batch->block->bytes;
         size_t at = batch->filled;
 
-        at += put_varint(bytes + at, 0); /* all were appended at the same time */
+        at += put_varint(bytes + at, delta_us(times, i));
         at += put_bytes(bytes + at, outputs[i].key);
         at += put_varint(bytes + at, 0); /* headers */
         at += put_bytes(bytes + at, outputs[i].value);
@@ -360,23 +384,25 @@ static void fill(struct pg_pack *pack, const struct log_output *outputs, size_t 
 }
 
 static enum th_code make(struct pg_pack *pack, const struct th_log *log,
-                         const struct log_output *outputs, size_t n, int64_t at_us)
+                         const struct log_output *outputs, size_t n, const struct times *times)
 {
     TH_TRY(reserve(pack, n));
-    TH_TRY(measure(pack, log, outputs, n, varint_size((uint64_t)at_us)));
+    TH_TRY(measure(pack, log, outputs, n, times));
     if (pack->n > 1)
         TH_TRY(sort(pack));
-    TH_TRY(allocate(pack, at_us));
-    fill(pack, outputs, n);
+    TH_TRY(allocate(pack, times->from_us));
+    fill(pack, outputs, n, times);
     return TH_OK;
 }
 
 enum th_code pg_pack_make(struct pg_pack *pack, const struct th_log *log,
-                          const struct log_output *outputs, size_t n, int64_t at_us,
-                          struct th_err *err)
+                          const struct log_output *outputs, size_t n, const int64_t *times_us,
+                          int64_t at_us, struct th_err *err)
 {
+    struct times times = times_of(times_us, n, at_us);
+
     pg_pack_clear(pack);
-    if (make(pack, log, outputs, n, at_us) == TH_OK)
+    if (make(pack, log, outputs, n, &times) == TH_OK)
         return TH_OK;
     pg_pack_clear(pack);
     return th_fail(err, TH_NOMEM, "batches of %zu records", n);

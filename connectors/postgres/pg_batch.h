@@ -104,11 +104,12 @@ void pg_pack_fini(struct pg_pack *pack);
 /* Forget everything but the memory. */
 void pg_pack_clear(struct pg_pack *pack);
 
-/* at_us: UTC, of all of them. On error the pack is clear. Errors: TH_NOMEM */
+/* times_us: UTC, of each; NULL: at_us of all of them. On error the pack is clear.
+ * Errors: TH_NOMEM */
 TH_MUST_USE
 enum th_code pg_pack_make(struct pg_pack *pack, const struct th_log *log,
-                          const struct log_output *outputs, size_t n, int64_t at_us,
-                          struct th_err *err);
+                          const struct log_output *outputs, size_t n, const int64_t *times_us,
+                          int64_t at_us, struct th_err *err);
 
 /* Where record i lies, given the first offsets of all batches. */
 struct log_place pg_pack_place(const struct pg_pack *pack, const int64_t *bases, size_t i);

@@ -75,8 +75,8 @@ static enum th_code prepare(struct pg_session *session, const struct log_txn *tx
     struct pg_params *params = &session->params;
     int64_t at_us = th_clock_realtime_us(&th_clock_real);
 
-    TH_TRY(
-        pg_pack_make(&session->pack, session->base.log, txn->outputs, txn->outputs_n, at_us, err));
+    TH_TRY(pg_pack_make(&session->pack, session->base.log, txn->outputs, txn->outputs_n, txn->at_us,
+                        at_us, err));
     TH_TRY(reserve_bases(session, err));
     th_buf_clear(&session->encoded);
     pg_cursors_encode(txn->cursors, txn->cursors_n, &session->encoded);

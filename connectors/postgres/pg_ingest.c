@@ -226,7 +226,7 @@ static enum th_code store(struct call *call, struct pg_appender *ingester, struc
     size_t n = gather_outputs(call);
     int64_t now_us = th_clock_realtime_us(&th_clock_real);
 
-    TH_TRY(pg_pack_make(&ingester->pack, &call->log->base, call->outputs, n, now_us, err));
+    TH_TRY(pg_pack_make(&ingester->pack, &call->log->base, call->outputs, n, NULL, now_us, err));
     if (n && !has_open_key(call)) { /* nothing to remember: an append costs less */
         pg_params_clear(&ingester->params);
         return pg_appender_run(call->log, ingester, &pg_sql_append, err);

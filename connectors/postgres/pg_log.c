@@ -104,7 +104,7 @@ enum th_code pg_log_upgrade(const char *conninfo, int *out_applied, struct th_er
 /* --- opening ---------------------------------------------------------------------------- */
 
 static const struct pg_statement sql_meta = {
-    "SELECT cluster_id::text, log_version FROM eventlog.meta",
+    "SELECT cluster_id::text, log_version, mark, coalesce(origin::text, '') FROM eventlog.meta",
 };
 
 static const struct pg_statement sql_topics = {
@@ -121,6 +121,8 @@ static enum th_code load_meta(struct pg_log *log, struct pg *pg, struct th_err *
     struct pg_row row = pg_row(result, 0);
     struct th_str id = pg_next_bytes(&row);
     int version = pg_next_int4(&row);
+    int mark = pg_next_int2(&row);
+    struct th_str origin = pg_next_bytes(&row);
     TH_TRY(pg_row_end(&row, err));
     if (version != PG_BATCH_VERSION)
         return th_fail(err, TH_UNSUPPORTED, "the log's version is %d, this binary knows %d",
@@ -130,7 +132,11 @@ static enum th_code load_meta(struct pg_log *log, struct pg *pg, struct th_err *
     if (log->config.log_id && !th_str_eq(id, th_str(log->config.log_id)))
         return th_fail(err, TH_CONFLICT, "the database holds the log %.*s, not %s", TH_ARG(id),
                        log->config.log_id);
+    if (mark < LOG_MARK_NONE || mark > LOG_MARK_REPLAYED || origin.n > LOG_ID_LEN)
+        return th_fail(err, TH_UNSUPPORTED, "the log bears the mark %d, which is not known", mark);
     memcpy(log->base.id, id.p, id.n);
+    snprintf(log->base.origin, sizeof log->base.origin, "%.*s", TH_ARG(origin));
+    log->base.mark = (enum log_mark)mark;
     return TH_OK;
 }
 
@@ -365,7 +371,9 @@ static const struct th_log_ops ops = {
     .name = "postgres",
     .append = pg_append,
     .end = log_end,
+    .set_mark = pg_set_mark,
     .ingest = pg_ingest,
+    .answers = pg_answers,
     .close = close_log,
     .reader_open = pg_reader_open,
     .reader_read = pg_reader_read,
@@ -376,6 +384,7 @@ static const struct th_log_ops ops = {
     .listener_clear = listener_clear,
     .listener_close = listener_close,
     .session_open = pg_session_open,
+    .slot_cursors = pg_slot_cursors,
     .commit_start = pg_commit_start,
     .commit_poll = pg_commit_poll,
     .session_close = pg_session_close,

@@ -19,7 +19,7 @@
 #define PG_LOCK_ADMIN 7002
 
 /* Slots of all apps; a slot's place is app * LOG_SLOTS_MAX + slot. */
-#define PG_JOURNALS ((LOG_APP_MATERIALIZE + 1) * LOG_SLOTS_MAX)
+#define PG_JOURNALS ((LOG_APP_COPY + 1) * LOG_SLOTS_MAX)
 
 /* A connection that appends, one transaction after the other. */
 struct pg_appender {
@@ -135,6 +135,16 @@ enum th_code pg_snapshot_get(struct th_log *base, enum log_app app, int part,
                              struct log_pieces pieces, int fold_version, struct th_arena *arena,
                              struct log_snapshot **out_snapshots, size_t *out_n,
                              struct th_err *err);
+
+/* --- pg_move.c -------------------------------------------------------------------------- */
+
+enum th_code pg_set_mark(struct th_log *base, enum log_mark mark, const char *origin,
+                         struct th_err *err);
+enum th_code pg_slot_cursors(struct th_log *base, enum log_app app, int slot,
+                             struct th_arena *arena, struct log_cursor **out_cursors, size_t *out_n,
+                             struct th_err *err);
+enum th_code pg_answers(struct th_log *base, log_answer_visit *visit, void *arg,
+                        struct th_err *err);
 
 /* --- pg_house.c ------------------------------------------------------------------------- */
 

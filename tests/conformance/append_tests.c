@@ -168,7 +168,7 @@ static enum th_code write_round(struct writer *w, struct th_log_session *session
     if (!session)
         return th_log_append(w->log, outputs, WRITER_RUN, NULL, &w->err);
 
-    const struct log_txn txn = {outputs, WRITER_RUN, &cursor, 1};
+    const struct log_txn txn = {outputs, WRITER_RUN, &cursor, 1, NULL};
     bool is_answered;
     for (;;) {
         TH_TRY(th_log_commit_start(session, &txn, &w->err));

@@ -144,7 +144,8 @@ void small_txn(struct small_txn *txn, const char *value, int64_t next_offset)
 {
     txn->output = lane_output(0, th_str(value));
     txn->cursor = (struct log_cursor){.next = {TOPIC_SEND_REQUESTS, 0, next_offset}};
-    txn->txn = (struct log_txn){&txn->output, 1, &txn->cursor, 1};
+    txn->txn = (struct log_txn){
+        .outputs = &txn->output, .outputs_n = 1, .cursors = &txn->cursor, .cursors_n = 1};
 }
 
 enum log_commit commit_small(struct fixture *f, struct th_log_session *session, const char *value,
@@ -249,6 +250,7 @@ int log_conformance_run(const struct log_conformance *with)
     add(all, &n, conformance_ingest_tests, conformance_ingest_tests_n);
     add(all, &n, conformance_snapshot_tests, conformance_snapshot_tests_n);
     add(all, &n, conformance_archive_tests, conformance_archive_tests_n);
+    add(all, &n, conformance_move_tests, conformance_move_tests_n);
     print_message("the %s log%s\n", with->name,
                   with->open_other ? "" : ", which no other process can see");
     /* What cmocka_run_group_tests becomes; the macro wants an array whose size it can see. */

@@ -89,6 +89,7 @@ extern const struct CMUnitTest conformance_slot_tests[];
 extern const struct CMUnitTest conformance_fence_tests[];
 extern const struct CMUnitTest conformance_ingest_tests[];
 extern const struct CMUnitTest conformance_snapshot_tests[];
+extern const struct CMUnitTest conformance_move_tests[];
 extern const size_t conformance_append_tests_n;
 extern const size_t conformance_archive_tests_n;
 extern const size_t conformance_read_tests_n;
@@ -96,5 +97,6 @@ extern const size_t conformance_slot_tests_n;
 extern const size_t conformance_fence_tests_n;
 extern const size_t conformance_ingest_tests_n;
 extern const size_t conformance_snapshot_tests_n;
+extern const size_t conformance_move_tests_n;
 
 #endif

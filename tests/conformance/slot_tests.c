@@ -34,7 +34,11 @@ static void test_outputs_and_cursor_land_together(void **state)
     bool is_answered;
     size_t n;
 
-    SUCCEEDS(f, th_log_commit_start(session, &(struct log_txn){outputs, 3, cursors, 2}, &f->err));
+    SUCCEEDS(f, th_log_commit_start(
+                    session,
+                    &(struct log_txn){
+                        .outputs = outputs, .outputs_n = 3, .cursors = cursors, .cursors_n = 2},
+                    &f->err));
     assert_int_equal(finish(session, places, &is_answered, &f->err), LOG_COMMITTED);
     assert_true(is_answered);
     assert_int_equal(places[0].part, 1);
@@ -103,10 +107,10 @@ static void test_a_transaction_that_is_not_allowed(void **state)
         const char *says;
         struct log_txn txn;
     } cases[] = {
-        {"no cursor at all", {NULL, 0, NULL, 0}},
-        {"two cursors of one partition", {NULL, 0, twice, 2}},
-        {"a cursor of a partition that there is not", {NULL, 0, &absent, 1}},
-        {"a lane's output without a partition", {&output, 1, &good, 1}},
+        {"no cursor at all", {NULL, 0, NULL, 0, NULL}},
+        {"two cursors of one partition", {NULL, 0, twice, 2, NULL}},
+        {"a cursor of a partition that there is not", {NULL, 0, &absent, 1, NULL}},
+        {"a lane's output without a partition", {&output, 1, &good, 1, NULL}},
     };
 
     for (size_t i = 0; i < TH_LEN(cases); i++) {

@@ -56,8 +56,8 @@ static void commit_one(struct th_log_session *session)
         outputs[i] = (struct log_output){
             COPY_OUTPUT, -1, TH_STR("t/1"), {(const char *)&number, sizeof number}};
     while (outcome == LOG_ABORTED) {
-        if (th_log_commit_start(session, &(struct log_txn){outputs, RECORDS, &cursor, 1}, &err) !=
-            TH_OK)
+        if (th_log_commit_start(session, &(struct log_txn){outputs, RECORDS, &cursor, 1, NULL},
+                                &err) != TH_OK)
             _exit(COPY_FAILED);
         do {
             struct pollfd at = {.fd = th_log_session_fd(session), .events = POLLIN};

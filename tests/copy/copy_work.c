@@ -213,7 +213,7 @@ static enum th_code commit(struct copier *copier, struct th_err *err)
 
     n = n < COPY_BATCH ? n : COPY_BATCH;
     TH_TRY(transform(copier, n, err));
-    const struct log_txn txn = {copier->outputs, n, copier->cursors, copier->cursors_n};
+    const struct log_txn txn = {copier->outputs, n, copier->cursors, copier->cursors_n, NULL};
     int64_t begun_us = th_clock_monotonic_us(&th_clock_real);
     accept_doom(copier);
     while (outcome == LOG_ABORTED && !copy_is_asked_to_end()) {

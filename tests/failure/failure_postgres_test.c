@@ -201,7 +201,7 @@ static int64_t cursor_of(const struct th_log_session *session)
 static enum log_commit commit(struct th_log_session *session, int64_t cursor, struct th_err *err)
 {
     const struct log_cursor at = {.next = {TOPIC_DISPATCH_REQUESTS, 0, cursor}};
-    const struct log_txn txn = {outputs, TH_LEN(outputs), &at, 1};
+    const struct log_txn txn = {outputs, TH_LEN(outputs), &at, 1, NULL};
     struct log_place places[TH_LEN(outputs)];
     enum log_commit outcome;
     bool is_answered;

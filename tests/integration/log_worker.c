@@ -38,7 +38,7 @@ enum th_code log_worker_start(struct log_worker *worker, struct th_err *err)
     }
     const struct log_cursor cursor = {
         .next = {TOPIC_DISPATCH_REQUESTS, worker->slot, worker->next + (int64_t)n}};
-    const struct log_txn txn = {outputs, 2 * n, &cursor, 1};
+    const struct log_txn txn = {outputs, 2 * n, &cursor, 1, NULL};
     return th_log_commit_start(worker->session, &txn, err);
 }
 

@@ -131,7 +131,7 @@ static void owner_start(struct owner *owner)
     small->output =
         (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("t/1"), th_str(small->value)};
     small->cursor = (struct log_cursor){.next = {TOPIC_DISPATCH_REQUESTS, 0, owner->next + 1}};
-    small->txn = (struct log_txn){&small->output, 1, &small->cursor, 1};
+    small->txn = (struct log_txn){&small->output, 1, &small->cursor, 1, NULL};
     owner->rounds++;
     if (th_log_commit_start(owner->session, &small->txn, &err) != TH_OK)
         fail_msg("%s", err.text);

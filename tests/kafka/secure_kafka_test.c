@@ -86,7 +86,7 @@ static void use(struct th_log *log, struct th_err *err)
     const struct log_output output = {
         .topic = TOPIC_DISPATCH_ATTEMPTS, .key = TH_STR("k"), .value = TH_STR("v")};
     const struct log_cursor cursor = {.next = {TOPIC_DISPATCH_REQUESTS, 0, 0}};
-    const struct log_txn txn = {&output, 1, &cursor, 1};
+    const struct log_txn txn = {&output, 1, &cursor, 1, NULL};
     struct log_claim claim = {.tenant = TH_STR("t"),
                               .route = TH_STR("r"),
                               .key = TH_STR("key"),

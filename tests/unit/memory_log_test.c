@@ -45,7 +45,10 @@ static enum th_code start(struct th_log_session *session, int64_t next)
 {
     const struct log_cursor cursor = {.next = {TOPIC_CAMPAIGN_COMMANDS, 0, next}};
 
-    return th_log_commit_start(session, &(struct log_txn){&output, 1, &cursor, 1}, NULL);
+    return th_log_commit_start(
+        session,
+        &(struct log_txn){.outputs = &output, .outputs_n = 1, .cursors = &cursor, .cursors_n = 1},
+        NULL);
 }
 
 static enum log_commit poll_once(struct th_log_session *session, struct th_err *err)

@@ -83,9 +83,9 @@ static void test_order_of_batches(void **unused)
     struct th_err err = {0};
 
     for (int again = 0; again < 2; again++) { /* a pack is used again */
-        assert_int_equal(
-            pg_pack_make(&pack, &log_of_four, outputs, TH_LEN(outputs), 1700000000000000, &err),
-            TH_OK);
+        assert_int_equal(pg_pack_make(&pack, &log_of_four, outputs, TH_LEN(outputs), NULL,
+                                      1700000000000000, &err),
+                         TH_OK);
         assert_int_equal(pack.n, TH_LEN(batches));
         for (size_t i = 0; i < pack.n; i++) {
             assert_int_equal(pack.batches[i].topic, batches[i].topic);
@@ -112,7 +112,8 @@ static void test_large_batches_are_split(void **unused)
     for (size_t i = 0; i < 6; i++)
         outputs[i] = lane_output(1, (size_t)200 * 1024);
     outputs[6] = lane_output(1, LOG_RECORD_SIZE_MAX - strlen("pratham/7"));
-    assert_int_equal(pg_pack_make(&pack, &log_of_four, outputs, TH_LEN(outputs), 1, &err), TH_OK);
+    assert_int_equal(pg_pack_make(&pack, &log_of_four, outputs, TH_LEN(outputs), NULL, 1, &err),
+                     TH_OK);
     assert_int_equal(pack.n, 4);
     for (size_t i = 0; i < pack.n; i++) {
         assert_int_equal(pack.batches[i].prior, records);
@@ -144,8 +145,8 @@ static struct pg_block *make_block(struct pg_pack *pack, bool is_random)
     }
     for (size_t i = 0; i < RECORDS; i++)
         outputs[i] = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("pratham/7"), value(i)};
-    assert_int_equal(pg_pack_make(pack, &log_of_four, outputs, RECORDS, 1700000000000000, &err),
-                     TH_OK);
+    assert_int_equal(
+        pg_pack_make(pack, &log_of_four, outputs, RECORDS, NULL, 1700000000000000, &err), TH_OK);
     assert_int_equal(pack->n, 1);
     return pack->batches[0].block;
 }
