@@ -68,6 +68,7 @@ struct view_store {
  */
 
 #define VIEW_DIFFERENCES_MAX 20 /* rows that are named */
+#define VIEW_LOG_ID_SIZE     40
 
 /* One table of two generations. */
 struct view_comparison {
@@ -103,6 +104,13 @@ struct view_generations_ops {
 
     /* The current one is filled by these rules from now on, if nothing is in it yet. */
     enum th_code (*adopt)(struct view_generations *gens, int fold_version, struct th_err *err);
+
+    /* It is folded from this log (th_log_id), unless rows from another are in it. */
+    enum th_code (*set_log)(struct view_generations *gens, int gen, const char *log_id,
+                            struct th_err *err);
+
+    /* From which log it is folded; "" if nobody knows. out has room for VIEW_LOG_ID_SIZE. */
+    enum th_code (*log_id)(struct view_generations *gens, int gen, char *out, struct th_err *err);
 
     enum th_code (*open)(struct view_generations *gens, int gen, struct view_store **out_store,
                          struct th_err *err);

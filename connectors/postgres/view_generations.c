@@ -48,6 +48,9 @@ static const struct pg_statement sql_make = {"SELECT views.make($1::int4)"};
 static const struct pg_statement sql_version = {
     "SELECT fold_version FROM views.generation WHERE gen = $1::int4"};
 static const struct pg_statement sql_adopt = {"SELECT views.adopt($1::int4)"};
+static const struct pg_statement sql_set_log = {"SELECT views.set_log($1::int4, $2::text::uuid)"};
+static const struct pg_statement sql_log = {
+    "SELECT coalesce(log_id::text, '') FROM views.generation WHERE gen = $1::int4"};
 static const struct pg_statement sql_publish = {"SELECT views.publish($1::int4)"};
 static const struct pg_statement sql_drop = {"SELECT views.drop($1::int4)"};
 
@@ -105,6 +108,32 @@ static enum th_code fold_version_of(struct view_generations *gens, int gen, int 
 static enum th_code adopt(struct view_generations *gens, int fold_version, struct th_err *err)
 {
     return tell(self_of(gens)->pg, &sql_adopt, fold_version, err);
+}
+
+static enum th_code set_log(struct view_generations *gens, int gen, const char *log_id,
+                            struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+
+    pg_add_int4(&params, gen);
+    pg_add_bytes(&params, th_str(log_id));
+    return pg_execute(self_of(gens)->pg, &sql_set_log, &params, NULL, err);
+}
+
+static enum th_code log_id(struct view_generations *gens, int gen, char *out, struct th_err *err)
+{
+    TH_AUTO(pg_params) struct pg_params params = {0};
+    TH_AUTO(pg_result) PGresult *result = NULL;
+
+    pg_add_int4(&params, gen);
+    TH_TRY(pg_execute(self_of(gens)->pg, &sql_log, &params, &result, err));
+    if (PQntuples(result) == 0)
+        return th_fail(err, TH_NOT_FOUND, "the views have no generation %d", gen);
+    struct pg_row row = pg_row(result, 0);
+    struct th_str id = pg_next_bytes(&row);
+    TH_TRY(pg_row_end(&row, err));
+    snprintf(out, VIEW_LOG_ID_SIZE, "%.*s", TH_ARG(id));
+    return TH_OK;
 }
 
 static enum th_code open_store(struct view_generations *gens, int gen,
@@ -400,6 +429,8 @@ static const struct view_generations_ops pg_ops = {
     .make = make,
     .fold_version = fold_version_of,
     .adopt = adopt,
+    .set_log = set_log,
+    .log_id = log_id,
     .open = open_store,
     .freeze = freeze,
     .thaw = thaw,

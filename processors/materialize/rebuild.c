@@ -1,6 +1,7 @@
 #include "processors/materialize/rebuild.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "processors/materialize/fold.h"
 #include "processors/materialize/materialize.h"
@@ -113,6 +114,22 @@ static enum th_code catch_up_and_publish(struct folders *folders, struct target 
     return code;
 }
 
+enum th_code view_check_log(struct th_log *log, struct view_generations *gens, struct th_err *err)
+{
+    char from[VIEW_LOG_ID_SIZE];
+    int gen;
+
+    TH_TRY(gens->ops->current(gens, &gen, err));
+    TH_TRY(gens->ops->set_log(gens, gen, th_log_id(log), err));
+    TH_TRY(gens->ops->log_id(gens, gen, from, err));
+    if (strcmp(from, th_log_id(log)) != 0)
+        return th_fail(err, TH_CONFLICT,
+                       "the views were made from log %s, and this is %s: telehub view rebuild "
+                       "makes them anew",
+                       from, th_log_id(log));
+    return TH_OK;
+}
+
 enum th_code view_rebuild(struct th_log *log, struct view_generations *gens, int *out_gen,
                           uint64_t *out_events, struct th_err *err)
 {
@@ -120,6 +137,7 @@ enum th_code view_rebuild(struct th_log *log, struct view_generations *gens, int
     struct folders folders;
 
     TH_TRY(gens->ops->make(gens, FOLD_VERSION, &target.gen, err));
+    TH_TRY(gens->ops->set_log(gens, target.gen, th_log_id(log), err));
     enum th_code code = open_folders(log, &target, NULL, 0, &folders, err);
     if (code == TH_OK)
         code = catch_up_and_publish(&folders, &target, err);
@@ -171,6 +189,7 @@ enum th_code view_verify(struct th_log *log, struct view_generations *gens, stru
     int live;
 
     *report = (struct view_report){0};
+    TH_TRY(view_check_log(log, gens, err));
     TH_TRY(gens->ops->current(gens, &live, err));
     TH_TRY(gens->ops->make(gens, FOLD_VERSION, &report->gen, err));
     enum th_code code = gens->ops->freeze(gens, live, err);

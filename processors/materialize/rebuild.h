@@ -20,6 +20,11 @@ struct view_report {
     bool is_equal; /* all tables are */
 };
 
+/* Are the current views folded from this log? Those of which nobody knows it are, from now on.
+ * Errors: TH_CONFLICT  they are from another, whose offsets mean nothing here */
+TH_MUST_USE
+enum th_code view_check_log(struct th_log *log, struct view_generations *gens, struct th_err *err);
+
 /* Make a new generation, fold everything there is, put it in place of the current one. The old one
  * is kept (views.drop throws it away). If the log grows faster than it is folded, this goes on.
  * *out_gen: the new one. */
@@ -29,7 +34,7 @@ enum th_code view_rebuild(struct th_log *log, struct view_generations *gens, int
 
 /* Take the current generation as it is now, fold the log up to exactly there into a new one,
  * compare all rows and columns, and drop the new one. TH_OK with report->is_equal false: they
- * differ. */
+ * differ. Errors: as view_check_log, too. */
 TH_MUST_USE
 enum th_code view_verify(struct th_log *log, struct view_generations *gens, struct th_arena *arena,
                          struct view_report *report, struct th_err *err);
