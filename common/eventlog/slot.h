@@ -38,6 +38,18 @@ struct slot_meters {
     struct th_series *batch_events; /* events that it says */
 };
 
+/* Has every slot of this core read all that there is of its inputs? Looks only.
+ * Errors: TH_CONFLICT  not all: err says where, and how far behind; TH_UNAVAILABLE, TH_NOMEM */
+TH_MUST_USE
+enum th_code slot_check_settled(struct th_log *log, const struct core_ops *core,
+                                struct th_err *err);
+
+/* Of a log that was filled from another: each slot's cursor, the end of all its inputs, whatever
+ * the cursor was. Nobody may be at work. Errors: as slot_init_cursors, but for TH_CORRUPT */
+TH_MUST_USE
+enum th_code slot_end_cursors(struct th_log *log, const struct core_ops *core, int slots,
+                              struct th_err *err);
+
 struct slot_config {
     struct th_log *log;
     const struct th_clock *clock;

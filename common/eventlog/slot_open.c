@@ -121,6 +121,115 @@ enum th_code slot_init_cursors(struct th_log *log, const struct core_ops *core, 
     return TH_OK;
 }
 
+/* --- a log that is filled from another -----------------------------------------------------------
+ */
+
+#define SETTLED_ARENA ((size_t)16 * 1024 * 1024)
+
+/* How far any slot of this core has read each partition of a topic; -1: no cursor. */
+static void raise_next(const struct log_cursor *cursors, size_t n, enum topic topic, int64_t *next)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cursors[i].next.topic == topic && cursors[i].next.offset > next[cursors[i].next.part])
+            next[cursors[i].next.part] = cursors[i].next.offset;
+}
+
+static enum th_code check_topic_settled(struct th_log *log, const struct core_ops *core,
+                                        enum topic topic, const int64_t *next, struct th_err *err)
+{
+    for (int part = 0; part < th_log_partitions(log, topic); part++) {
+        int64_t end;
+
+        TH_TRY(th_log_end(log, topic, part, &end, err));
+        if (end == 0)
+            continue;
+        if (next[part] < 0)
+            return th_fail(err, TH_CONFLICT, "%s has never read %s/%d, which holds records",
+                           core->name, topic_name(topic), part);
+        if (next[part] < end)
+            return th_fail(err, TH_CONFLICT,
+                           "%s has read %s/%d up to %" PRId64 ", and it ends at %" PRId64
+                           ": let telehub run go on until telehub top shows nothing behind, then "
+                           "stop it",
+                           core->name, topic_name(topic), part, next[part], end);
+    }
+    return TH_OK;
+}
+
+static enum th_code read_cursors(struct th_log *log, const struct core_ops *core,
+                                 struct th_arena *arena, int64_t next[][LOG_PARTITIONS_MAX],
+                                 struct th_err *err)
+{
+    for (int slot = 0; slot < LOG_SLOTS_MAX; slot++) {
+        struct log_cursor *cursors = NULL;
+        size_t n = 0;
+
+        th_arena_reset(arena);
+        TH_TRY(th_log_slot_cursors(log, core->app, slot, arena, &cursors, &n, err));
+        for (int topic = 0; topic < TOPIC_COUNT; topic++)
+            raise_next(cursors, n, (enum topic)topic, next[topic]);
+    }
+    return TH_OK;
+}
+
+enum th_code slot_check_settled(struct th_log *log, const struct core_ops *core, struct th_err *err)
+{
+    TH_AUTO(free) void *memory = malloc(sizeof(int64_t[TOPIC_COUNT][LOG_PARTITIONS_MAX]));
+    int64_t(*next)[LOG_PARTITIONS_MAX] = memory;
+    struct th_arena arena;
+
+    if (!next)
+        return th_fail(err, TH_NOMEM, "cursors of all partitions");
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        for (int part = 0; part < LOG_PARTITIONS_MAX; part++)
+            next[topic][part] = -1;
+    th_arena_init(&arena, SETTLED_ARENA);
+    enum th_code code = read_cursors(log, core, &arena, next, err);
+    th_arena_fini(&arena);
+    for (int topic = 0; topic < TOPIC_COUNT && code == TH_OK; topic++)
+        if (core->inputs & UINT32_C(1) << topic)
+            code = check_topic_settled(log, core, (enum topic)topic, next[topic], err);
+    return code;
+}
+
+static enum th_code look_at_input_ends(struct th_log *log, struct slot_places *places,
+                                       struct th_err *err)
+{
+    for (size_t i = 0; i < places->inputs_n; i++)
+        TH_TRY(
+            th_log_end(log, places->at[i].topic, places->at[i].part, &places->at[i].offset, err));
+    return TH_OK;
+}
+
+static enum th_code end_slot(struct th_log *log, const struct core_ops *core, int slot, int slots,
+                             struct th_err *err)
+{
+    struct th_log_session *session = NULL;
+    struct slot_places places;
+
+    if (list_places(log, core, slot, slots, &places) != TH_OK)
+        return th_fail(err, TH_NOMEM, "last cursors");
+    enum th_code code = look_at_input_ends(log, &places, err);
+    if (code == TH_OK)
+        code = th_log_session_open(log, core->app, slot, &session, err);
+    if (code == TH_OK)
+        code = start_first_cursors(session, &places, err);
+    if (code == TH_OK)
+        code = wait_for_commit(session, err);
+    th_log_session_close(session, true);
+    free(places.at);
+    return code;
+}
+
+enum th_code slot_end_cursors(struct th_log *log, const struct core_ops *core, int slots,
+                              struct th_err *err)
+{
+    for (int slot = 0; slot < slots; slot++)
+        if (end_slot(log, core, slot, slots, err) != TH_OK)
+            return th_wrap(err, "%s slot %d", core->name, slot);
+    return TH_OK;
+}
+
 /* --- from a session to replay -------------------------------------------------------------------
  */
 

@@ -21,22 +21,21 @@ static struct kafka_security security_of(const struct th_conf *conf)
     };
 }
 
-enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
-                              struct chosen_kafka *out, struct th_err *err)
+static bool is_kafka_at(const char *location)
 {
-    const char *given = th_conf_str(conf, "log");
+    return strncmp(location, KAFKA_SCHEME, strlen(KAFKA_SCHEME)) == 0;
+}
 
-    *out_is_kafka = false;
-    if (!*given)
-        return TH_OK;
-    if (strncmp(given, KAFKA_SCHEME, strlen(KAFKA_SCHEME)) != 0 ||
-        strlen(given) >= sizeof out->text)
+static enum th_code kafka_at(const struct th_conf *conf, const char *location,
+                             struct chosen_kafka *out, struct th_err *err)
+{
+    if (!is_kafka_at(location) || strlen(location) >= sizeof out->text)
         return th_fail(err, TH_INVALID,
                        "log=%s: leave it empty, or say " KAFKA_SCHEME "HOST:PORT[,…][/PREFIX]",
-                       given);
+                       location);
     out->config = (struct kafka_log_config){
         .idem_kept_s = (int)(th_conf_duration_us(conf, "log_idempotency") / TH_US_PER_SEC)};
-    snprintf(out->text, sizeof out->text, "%s", given + strlen(KAFKA_SCHEME));
+    snprintf(out->text, sizeof out->text, "%s", location + strlen(KAFKA_SCHEME));
     char *slash = strchr(out->text, '/');
     if (slash)
         *slash = '\0';
@@ -46,8 +45,60 @@ enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
     TH_TRY(kafka_security_load(&out->security, &out->secured, err));
     out->config.settings = out->secured.settings;
     out->config.settings_n = out->secured.n;
-    *out_is_kafka = true;
     return TH_OK;
+}
+
+enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
+                              struct chosen_kafka *out, struct th_err *err)
+{
+    const char *given = th_conf_str(conf, "log");
+
+    *out_is_kafka = *given;
+    return *given ? kafka_at(conf, given, out, err) : TH_OK;
+}
+
+static enum th_code open_kafka_at(const struct th_conf *conf, const char *location,
+                                  struct th_log **out_log, struct th_err *err)
+{
+    TH_AUTO(chosen_kafka) struct chosen_kafka kafka = {0};
+
+    TH_TRY(kafka_at(conf, location, &kafka, err));
+    return kafka_log_open(&kafka.config, out_log, err);
+}
+
+enum th_code chosen_log_at(const struct th_conf *conf, const char *conninfo, const char *location,
+                           struct th_log **out_log, struct th_err *err)
+{
+    if (strcmp(location, CHOSEN_LOG_THIS) == 0)
+        return chosen_log_open(conf, conninfo, true, out_log, err);
+    if (is_kafka_at(location))
+        return open_kafka_at(conf, location, out_log, err);
+    struct pg_log_config config = settings_log(conf, location);
+    config.is_guest = true;
+    return pg_log_open(&config, out_log, err);
+}
+
+static enum th_code make_at(const struct th_conf *conf, const char *location, int partitions,
+                            int replication, struct th_err *err)
+{
+    TH_AUTO(chosen_kafka) struct chosen_kafka kafka = {0};
+    int applied;
+
+    if (!is_kafka_at(location)) {
+        TH_TRY(pg_log_upgrade(location, &applied, err));
+        return pg_log_create(location, partitions, err);
+    }
+    TH_TRY(kafka_at(conf, location, &kafka, err));
+    return kafka_log_create(&kafka.config, partitions, replication, err);
+}
+
+enum th_code chosen_log_make_at(const struct th_conf *conf, const char *location, int partitions,
+                                int replication, struct th_err *err)
+{
+    if (strcmp(location, CHOSEN_LOG_THIS) == 0)
+        return TH_OK;
+    enum th_code code = make_at(conf, location, partitions, replication, err);
+    return code == TH_CONFLICT ? TH_OK : code;
 }
 
 enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,

@@ -30,6 +30,22 @@ TH_MUST_USE
 enum th_code chosen_log_kafka(const struct th_conf *conf, bool *out_is_kafka,
                               struct chosen_kafka *out, struct th_err *err);
 
+#define CHOSEN_LOG_THIS "this"
+
+/* A log by its location, whatever the settings say: "this" is the installation's own (conf,
+ * conninfo), kafka://HOST:PORT[,…][/PREFIX] and whatever libpq takes for a database (postgres://…,
+ * "host=… dbname=…") are others. To look, and to be filled: it keeps no house.
+ * Errors: TH_INVALID; as pg_log_open and kafka_log_open */
+TH_MUST_USE
+enum th_code chosen_log_at(const struct th_conf *conf, const char *conninfo, const char *location,
+                           struct th_log **out_log, struct th_err *err);
+
+/* Make one there unless it is there; a database is migrated before, and must exist. "this" is made
+ * by telehub upgrade. Errors: as pg_log_create and kafka_log_create, but for TH_CONFLICT */
+TH_MUST_USE
+enum th_code chosen_log_make_at(const struct th_conf *conf, const char *location, int partitions,
+                                int replication, struct th_err *err);
+
 /* is_guest: to look only. Errors: as pg_log_open and kafka_log_open. */
 TH_MUST_USE
 enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,

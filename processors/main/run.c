@@ -24,6 +24,7 @@
 #include "processors/main/settings.h"
 #include "processors/main/tools.h"
 #include "processors/materialize/materialize.h"
+#include "processors/materialize/rebuild.h"
 #include "processors/zones.h"
 #ifdef TELEHUB_FAULTS
 #include "tests/fault/wires.h"
@@ -374,6 +375,48 @@ static enum th_code start_views(struct run *run, struct th_err *err)
     return TH_OK;
 }
 
+/* --- what may not be worked on ------------------------------------------------------------------
+ */
+
+static enum th_code check_views(const struct run *run, struct th_err *err)
+{
+    struct view_generations *gens = NULL;
+
+    TH_TRY(pg_view_generations_open(run->conninfo, &gens, err));
+    enum th_code code = view_check_log(run->log, gens, err);
+    pg_view_generations_close(gens);
+    return code;
+}
+
+/* The log itself turns processors away (log.h); this says it before anything starts. */
+static enum th_code check_mark(const struct run *run, struct th_err *err)
+{
+    const char *origin = th_log_origin(run->log);
+
+    switch (th_log_mark(run->log)) {
+    case LOG_MARK_NONE:
+        return TH_OK;
+    case LOG_MARK_COPYING:
+        return th_fail(err, TH_CONFLICT,
+                       "this log is half a copy of %s: run telehub log copy again, to its end",
+                       origin);
+    case LOG_MARK_REPLAYED:
+        break;
+    }
+    if (run->roles == ROLE_MATERIALIZE)
+        return TH_OK;
+    return th_fail(err, TH_CONFLICT,
+                   "this log was replayed from %s, about people who were called already: only "
+                   "telehub run materialize works on it",
+                   origin);
+}
+
+static enum th_code check_log(const struct run *run, struct th_err *err)
+{
+    TH_TRY(check_mark(run, err));
+    return check_views(run, err);
+}
+
 /* --- opening what is shared ---------------------------------------------------------------------
  */
 
@@ -421,6 +464,7 @@ static enum th_code open_shared(struct run *run, struct th_err *err)
     TH_TRY(th_metrics_new(&run->metrics, err));
     TH_TRY(meters_open(run->metrics, &run->meters, err));
     TH_TRY(chosen_log_open(run->conf, run->conninfo, false, &run->log, err));
+    TH_TRY(check_log(run, err));
     TH_TRY(process_init(&run->process, err));
     TH_TRY(start_follower(run, err));
     TH_TRY(pg_audience_open(run->conninfo, run->log, run->reference, run->scratch, &run->audience,

@@ -13,6 +13,7 @@
 extern const struct cli_command tool_upgrade_commands[];
 extern const struct cli_command tool_log_commands[];
 extern const struct cli_command tool_archive_commands[];
+extern const struct cli_command tool_move_commands[];
 extern const struct cli_command tool_doctor_commands[];
 extern const struct cli_command tool_view_commands[];
 extern const struct cli_command tool_certificate_commands[];

@@ -30,24 +30,29 @@ enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_
 }
 
 /* A slot that finds records but no cursor refuses to open: so each gets its first one here. */
-static enum th_code begin_slots(const struct th_conf *conf, const char *conninfo,
-                                struct th_err *err)
+static enum th_code begin_slots(const struct th_conf *conf, struct th_log *log, struct th_err *err)
 {
-    TH_AUTO(th_log) struct th_log *log = NULL;
-
-    TH_TRY(chosen_log_open(conf, conninfo, false, &log, err));
     for (const struct core_ops *const *core = tool_cores; *core; core++)
         TH_TRY(slot_init_cursors(log, *core, (int)th_conf_int(conf, "slots"), err));
     return TH_OK;
 }
 
-/* Views in which nothing is yet are filled by this binary's rules. */
-static enum th_code begin_views(const char *conninfo, struct th_err *err)
+/* Views in which nothing is yet are filled by this binary's rules, from this log. */
+static enum th_code adopt(struct view_generations *gens, const char *log_id, struct th_err *err)
+{
+    int gen;
+
+    TH_TRY(gens->ops->adopt(gens, FOLD_VERSION, err));
+    TH_TRY(gens->ops->current(gens, &gen, err));
+    return gens->ops->set_log(gens, gen, log_id, err);
+}
+
+static enum th_code begin_views(const char *conninfo, const char *log_id, struct th_err *err)
 {
     struct view_generations *gens = NULL;
 
     TH_TRY(pg_view_generations_open(conninfo, &gens, err));
-    enum th_code code = gens->ops->adopt(gens, FOLD_VERSION, err);
+    enum th_code code = adopt(gens, log_id, err);
     pg_view_generations_close(gens);
     return code;
 }
@@ -57,14 +62,17 @@ static enum th_code upgrade_locked(const struct cli *cli, struct th_err *err)
     TH_AUTO(th_conf) struct th_conf *conf = NULL;
     char conninfo[TOOL_CONNINFO_MAX];
     char key[OPERATOR_KEY_SIZE];
+    TH_AUTO(th_log) struct th_log *log = NULL;
     int applied = 0;
     bool is_new = true;
 
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
     TH_TRY(pg_log_upgrade(conninfo, &applied, err));
     TH_TRY(chosen_log_create(conf, conninfo, &is_new, err));
-    TH_TRY(begin_slots(conf, conninfo, err));
-    TH_TRY(begin_views(conninfo, err));
+    TH_TRY(chosen_log_open(conf, conninfo, false, &log, err));
+    if (th_log_mark(log) == LOG_MARK_NONE) /* the slots of a copy have theirs; others get none */
+        TH_TRY(begin_slots(conf, log, err));
+    TH_TRY(begin_views(conninfo, th_log_id(log), err));
     TH_TRY(installation_operator_key(cli->dir, key, err));
     explicit_bzero(key, sizeof key);
     if (cli->is_json)

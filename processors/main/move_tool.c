@@ -1,0 +1,189 @@
+/* move_tool.c - `telehub log copy`. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/eventlog/copy.h"
+#include "common/json_out.h"
+#include "processors/main/chosen_log.h"
+#include "processors/main/installation.h"
+#include "processors/main/move_progress.h"
+#include "processors/main/tools.h"
+
+#define PARTITIONS_DATABASE 4
+#define PARTITIONS_KAFKA    32
+
+/* --- log copy ----------------------------------------------------------------------------------
+ */
+
+/* Both logs, open. */
+struct ends {
+    struct th_conf *conf;
+    char conninfo[TOOL_CONNINFO_MAX];
+    struct th_log *source;
+    struct th_log *target;
+    int64_t slots;
+};
+
+static void ends_fini(struct ends *ends)
+{
+    if (ends->target)
+        th_log_close(ends->target);
+    if (ends->source)
+        th_log_close(ends->source);
+    th_conf_free(ends->conf);
+}
+
+static bool is_kafka(const char *location)
+{
+    return strncmp(location, "kafka:", strlen("kafka:")) == 0;
+}
+
+static enum th_code make_target(struct cli *cli, struct ends *ends, const char *location,
+                                struct th_err *err)
+{
+    int64_t partitions;
+    int64_t replication;
+
+    TH_TRY(cli_int(cli, "--partitions", 1, 64,
+                   is_kafka(location) ? PARTITIONS_KAFKA : PARTITIONS_DATABASE, &partitions, err));
+    TH_TRY(cli_int(cli, "--replication", 1, 15, th_conf_int(ends->conf, "replication"),
+                   &replication, err));
+    TH_TRY(chosen_log_make_at(ends->conf, location, (int)partitions, (int)replication, err));
+    return chosen_log_at(ends->conf, ends->conninfo, location, &ends->target, err);
+}
+
+static enum th_code ends_open(struct cli *cli, struct ends *ends, struct th_err *err)
+{
+    TH_TRY(tool_settings(cli, &ends->conf, ends->conninfo, err));
+    TH_TRY(cli_int(cli, "--slots", 1, LOG_SLOTS_MAX, th_conf_int(ends->conf, "slots"), &ends->slots,
+                   err));
+    if (chosen_log_at(ends->conf, ends->conninfo, cli->words[0], &ends->source, err) != TH_OK)
+        return th_wrap(err, "the source");
+    if (make_target(cli, ends, cli->words[1], err) != TH_OK)
+        return th_wrap(err, "the target");
+    return TH_OK;
+}
+
+static void print_sums(const struct log_copied *copied)
+{
+    printf("%-8s %12s %16s %12s %16s\n", "keys", "records", "source", "records", "copy");
+    for (int range = 0; range < LOG_SUMS_RANGES; range++) {
+        struct log_sum a = log_sums_range(&copied->source, range);
+        struct log_sum b = log_sums_range(&copied->target, range);
+        printf("%x…       %12" PRIu64 " %016" PRIx64 " %12" PRIu64 " %016" PRIx64 "\n", range,
+               a.records, a.sum, b.records, b.sum);
+    }
+}
+
+static void put_sums(struct th_json_out *out, const struct log_sums *sums, const char *name)
+{
+    char text[32];
+
+    th_json_begin_array(out, name);
+    for (int range = 0; range < LOG_SUMS_RANGES; range++) {
+        struct log_sum sum = log_sums_range(sums, range);
+        th_json_begin(out, NULL);
+        th_json_put_int(out, "records", (int64_t)sum.records);
+        snprintf(text, sizeof text, "%016" PRIx64, sum.sum);
+        th_json_put_text(out, "sum", text);
+        th_json_end(out);
+    }
+    th_json_end_array(out);
+}
+
+static enum th_code print_json(const struct ends *ends, const struct log_copied *copied)
+{
+    TH_AUTO(th_buf) struct th_buf text = {0};
+    struct th_json_out out = {&text, false};
+
+    th_json_begin(&out, NULL);
+    th_json_put_text(&out, "source", th_log_id(ends->source));
+    th_json_put_text(&out, "target", th_log_id(ends->target));
+    th_json_put_int(&out, "records", (int64_t)copied->records);
+    th_json_put_int(&out, "resumed", (int64_t)copied->resumed);
+    th_json_put_int(&out, "bytes", (int64_t)copied->bytes);
+    th_json_put_int(&out, "idempotency_keys", (int64_t)copied->answers);
+    put_sums(&out, &copied->source, "source_sums");
+    put_sums(&out, &copied->target, "target_sums");
+    th_json_end(&out);
+    TH_TRY(th_buf_status(&text));
+    printf("%.*s\n", TH_ARG(th_buf_str(&text)));
+    return TH_OK;
+}
+
+static void print_text(const struct ends *ends, const struct log_copied *copied)
+{
+    print_sums(copied);
+    printf("log %s is a copy of %s: %" PRIu64 " records, %" PRIu64
+           " idempotency keys, every sum equal\n",
+           th_log_id(ends->target), th_log_id(ends->source), copied->records, copied->answers);
+    printf("Set TELEHUB_LOG (or TELEHUB_DATABASE) to where it lies and TELEHUB_SLOTS=%" PRId64
+           ", run telehub view rebuild, then telehub run. Let nothing run on the source again: "
+           "both would call the same people.\n",
+           ends->slots);
+}
+
+static enum th_code copy_between(const struct cli *cli, const struct ends *ends, struct th_err *err)
+{
+    struct move_progress progress = {0};
+    struct log_copied copied;
+    const struct log_copy copy = {
+        .source = ends->source,
+        .target = ends->target,
+        .cores = tool_cores,
+        .slots = (int)ends->slots,
+        .watch = move_progress_watch(&progress),
+    };
+
+    enum th_code code = log_copy_run(&copy, &copied, err);
+    move_progress_end(&progress);
+    TH_TRY(code);
+    if (cli->is_json)
+        return print_json(ends, &copied);
+    print_text(ends, &copied);
+    return TH_OK;
+}
+
+static enum th_code copy_locked(struct cli *cli, struct th_err *err)
+{
+    struct ends ends = {0};
+
+    enum th_code code = ends_open(cli, &ends, err);
+    if (code == TH_OK)
+        code = copy_between(cli, &ends, err);
+    ends_fini(&ends);
+    return code;
+}
+
+static enum th_code log_copy(struct cli *cli, struct th_err *err)
+{
+    int lock;
+
+    /* What runs here writes to one of the two. */
+    TH_TRY(installation_lock(cli->dir, &lock, err));
+    enum th_code code = copy_locked(cli, err);
+    close(lock);
+    return code;
+}
+
+static const struct cli_option copy_options[] = {
+    {"--partitions", "N",
+     "of a target that there is not yet (default: 4 in a database, 32 on Kafka)", false},
+    {"--replication", "N", "likewise, on Kafka (default: the setting replication)", false},
+    {"--slots", "N", "of each processor on the target (default: the setting slots)", false},
+    {NULL, NULL, NULL, false},
+};
+
+const struct cli_command tool_move_commands[] = {
+    {"log copy", "SOURCE TARGET", 2, 2,
+     "Copy a quiet log to another place, driver, or number of partitions; interrupted, it goes on "
+     "when it is run again. SOURCE and TARGET: this, kafka://HOST:PORT/PREFIX, or a database as "
+     "libpq takes it.",
+     "  telehub log copy this kafka://10.0.0.1:9092,10.0.0.2:9092/th. --slots 8\n"
+     "  telehub log copy this 'host=/run/postgresql dbname=telehub_new' --partitions 16",
+     copy_options, log_copy},
+    {0},
+};
