@@ -30,6 +30,10 @@ struct copy_world {
      * chance chooses one. They end the program when that cannot be done. what it was: static. */
     const char *(*fell)(void *arg, bool is_hard, uint64_t chance);
     void (*raise)(void *arg);
+
+    /* Between two transactions of a slot from when a server is to fall until it has: so that some
+     * are left then. */
+    int rest_ms;
 };
 
 struct copy_plan {

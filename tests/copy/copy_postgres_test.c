@@ -62,6 +62,7 @@ int main(int argc, char **argv)
         .open = open_it,
         .fell = fell,
         .raise = raise_it,
+        .rest_ms = 3,
     };
 
     int status = plan.takeovers ? copy_takeovers(&world, &plan) : copy_run(&world, &plan);

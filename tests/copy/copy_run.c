@@ -12,7 +12,6 @@
 #define LOOK_MS       1
 #define SLACK         (INT64_C(2) * COPY_SLOTS * COPY_BATCH) /* events copied beyond the next strike's */
 #define DOOM_US       (300 * TH_US_PER_MS) /* who runs no transaction is ended all the same */
-#define REST_MS       3
 #define DOWN_MS_MAX   500 /* a server that fell stays down, besides what its start takes */
 #define STUCK_US      (180 * TH_US_PER_SEC)
 #define STRIKE_WITHIN 95 /* percent of the events: then there is something left to do */
@@ -208,7 +207,8 @@ static void set_limit(struct run *run, int64_t witnessed)
         atomic_store(&shared->copied, witnessed);
     bool is_free =
         run->next == run->strikes_n || (next->kind >= STRIKE_FALL && next->at <= witnessed);
-    atomic_store(&shared->rest_ms, is_free && run->next < run->strikes_n ? REST_MS : 0);
+    atomic_store(&shared->rest_ms,
+                 is_free && run->next < run->strikes_n ? run->job.world->rest_ms : 0);
     atomic_store(&shared->limit, is_free ? INT64_MAX : next->at + SLACK);
 }
 
@@ -249,8 +249,11 @@ static void copy_all(struct run *run)
         look_after(run);
         witnessed = atomic_load(&run->job.shared->witnessed);
         strike_if_due(run, witnessed);
-        if (witnessed < events && is_stuck(run, witnessed))
+        if (witnessed < events && is_stuck(run, witnessed)) {
+            fprintf(stderr, "%" PRId64 " were seen, about %" PRIdFAST64 " copied\n", witnessed,
+                    atomic_load(&run->job.shared->copied));
             fail(run, "nothing new was seen for 180 s");
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 #define ARENA_FULL  ((size_t)16 << 20) /* from there on what was read is committed first */
 #define IDLE_MS     1
 #define RETRY_MS    20
+#define LONG_US     (20 * TH_US_PER_SEC)
 
 struct copier {
     const struct copy_job *job;
@@ -92,8 +93,20 @@ static bool may_pass(enum th_code code)
     return th_code_is_retriable(code) || code == TH_CONFLICT;
 }
 
+/* A slot that nobody can own for so long is worth a word, even if it can be owned later. */
+static void say_if_long(const struct copier *copier, int64_t begun_us, const struct th_err *err)
+{
+    int64_t waited_us = th_clock_monotonic_us(&th_clock_real) - begun_us;
+
+    if (waited_us / LONG_US > (waited_us - RETRY_MS * TH_US_PER_MS) / LONG_US)
+        fprintf(stderr, "slot %d: for %" PRId64 " s: %s: %s\n", copier->slot,
+                waited_us / TH_US_PER_SEC, th_code_name(err->code), err->text);
+}
+
 static enum th_code own(struct copier *copier, struct th_err *err)
 {
+    int64_t begun_us = th_clock_monotonic_us(&th_clock_real);
+
     for (;;) {
         enum th_code code = open_session(copier, err);
         if (code == TH_OK)
@@ -101,6 +114,7 @@ static enum th_code own(struct copier *copier, struct th_err *err)
         if (code == TH_OK || !may_pass(code) || copy_is_asked_to_end())
             return code;
         close_session(copier, false);
+        say_if_long(copier, begun_us, err);
         copy_sleep_ms(RETRY_MS);
     }
 }
@@ -222,6 +236,8 @@ static enum th_code commit(struct copier *copier, struct th_err *err)
     }
     if (outcome == LOG_FENCED)
         return TH_FENCED;
+    if (outcome == LOG_ABORTED) /* asked to end meanwhile */
+        return TH_OK;
     copier->commit_us = th_clock_monotonic_us(&th_clock_real) - begun_us;
     atomic_fetch_add(&copier->job->shared->copied, (int_fast64_t)n);
     copier->done += n;
