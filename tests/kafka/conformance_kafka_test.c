@@ -215,6 +215,7 @@ int main(void)
         .damage_snapshot = damage_snapshot,
         .leaves_numbers_out = true,
     };
+    printf("librdkafka %s\n", rd_kafka_version_str());
     int failed = log_conformance_run(&it);
     fault_proxy_stop(kafka.proxy);
     test_broker_stop(&kafka.broker);
