@@ -1,4 +1,5 @@
 #include "common/clock.h"
+#include "common/encode.h"
 #include "common/eventlog/topic.h"
 #include "common/log_line.h"
 #include "processors/main/tools.h"
@@ -84,6 +85,18 @@ static void put_masked(struct th_buf *out, struct th_str s)
     }
 }
 
+static void put_bytes(struct th_buf *out, struct th_str bytes)
+{
+    char hex[3];
+
+    th_buf_printf(out, ",\"bytes\":\"");
+    for (size_t i = 0; i < bytes.n; i++) {
+        th_hex((struct th_str){bytes.p + i, 1}, hex);
+        th_buf_add(out, (struct th_str){hex, 2});
+    }
+    th_buf_add_char(out, '"');
+}
+
 static enum th_code print_record(const struct cli *cli, const struct log_record *record,
                                  struct th_arena *arena)
 {
@@ -100,6 +113,8 @@ static enum th_code print_record(const struct cli *cli, const struct log_record 
         th_buf_add(&shown, th_buf_str(&json));
     else
         put_masked(&shown, th_buf_str(&json));
+    if (cli_has(cli, "--bytes"))
+        put_bytes(&shown, record->value);
     TH_TRY(th_buf_status(&json));
     TH_TRY(th_buf_status(&shown));
     printf("{\"topic\":\"%s\",\"part\":%d,\"offset\":%lld,\"event\":%.*s}\n",
@@ -252,6 +267,8 @@ static const struct cli_option tail_options[] = {
     {"--last", "N", "begin so many records before the end of each partition (default: 10)", false},
     {"--all", NULL, "begin at the beginning", false},
     {"--personal", NULL, "show telephone numbers whole", false},
+    {"--bytes", NULL, "add each value's bytes, hexadecimal; telephone numbers stand in them",
+     false},
     {NULL, NULL, NULL, false},
 };
 
