@@ -51,6 +51,7 @@ struct journal_visit {
     const struct kafka_seat *seat;
     int64_t offset;
     struct kafka_cursors *out;
+    uint64_t seq;
     bool is_found;
 };
 
@@ -61,7 +62,8 @@ static enum th_code take_journal(void *arg, const rd_kafka_message_t *message, s
 
     if (message->offset != visit->offset || !th_str_eq(key, th_str(visit->seat->key)))
         return TH_OK;
-    TH_TRY(kafka_cursors_decode((struct th_str){message->payload, message->len}, visit->out, err));
+    TH_TRY(kafka_cursors_decode((struct th_str){message->payload, message->len}, &visit->seq,
+                                visit->out, err));
     visit->is_found = true;
     return TH_OK;
 }
@@ -70,7 +72,7 @@ enum th_code kafka_anchor_cursors(struct kafka_log *log, const struct kafka_seat
                                   const struct kafka_anchor *anchor, struct kafka_cursors *out,
                                   struct th_err *err)
 {
-    struct journal_visit visit = {seat, anchor->next - 1, out, false};
+    struct journal_visit visit = {.seat = seat, .offset = anchor->next - 1, .out = out};
 
     if (anchor->next == 0) {
         *out = (struct kafka_cursors){0};
@@ -81,6 +83,52 @@ enum th_code kafka_anchor_cursors(struct kafka_log *log, const struct kafka_seat
     if (!visit.is_found)
         return th_fail(err, TH_CORRUPT, "group %s: journal %d holds nothing at %" PRId64,
                        seat->group, seat->part, anchor->next - 1);
+    if (visit.seq != anchor->seq) {
+        kafka_cursors_fini(out);
+        return th_fail(err, TH_CORRUPT,
+                       "group %s: journal %d holds transaction %" PRIu64 " at %" PRId64
+                       ", not %" PRIu64,
+                       seat->group, seat->part, visit.seq, anchor->next - 1, anchor->seq);
+    }
+    return TH_OK;
+}
+
+/* --- without the group's offset ----------------------------------------------------------------
+ */
+
+struct last_visit {
+    const struct kafka_seat *seat;
+    struct kafka_anchor anchor;
+};
+
+static enum th_code note_last(void *arg, const rd_kafka_message_t *message, struct th_err *err)
+{
+    struct last_visit *visit = arg;
+    struct th_str key = {message->key, message->key_len};
+    struct kafka_cursors cursors = {0};
+    uint64_t seq;
+
+    if (!th_str_eq(key, th_str(visit->seat->key)))
+        return TH_OK;
+    TH_TRY(
+        kafka_cursors_decode((struct th_str){message->payload, message->len}, &seq, &cursors, err));
+    kafka_cursors_fini(&cursors);
+    visit->anchor = (struct kafka_anchor){true, 0, seq, message->offset + 1};
+    return TH_OK;
+}
+
+enum th_code kafka_anchor_recover(struct kafka_log *log, const struct kafka_seat *seat,
+                                  int timeout_ms, struct kafka_anchor *out_anchor,
+                                  struct th_err *err)
+{
+    const char *journal = log->inner[KAFKA_JOURNAL];
+    struct last_visit visit = {.seat = seat};
+    int64_t high;
+
+    TH_TRY(
+        kafka_scout_settled(log->scout, &log->config, journal, seat->part, timeout_ms, &high, err));
+    TH_TRY(kafka_scout_walk(log->scout, journal, seat->part, 0, high, note_last, &visit, err));
+    *out_anchor = visit.anchor;
     return TH_OK;
 }
 

@@ -34,6 +34,16 @@ TH_MUST_USE
 enum th_code kafka_anchor_read(struct kafka_log *log, const struct kafka_seat *seat, bool is_stable,
                                struct kafka_anchor *out_anchor, struct th_err *err);
 
+/* The same from the journal, for brokers forget the offsets of a group that rests
+ * (offsets.retention.minutes), and people delete groups. The slot's last committed record there
+ * was written in one transaction with the anchor, so it says the same. To be asked only by who has
+ * just become the owner: nothing of the slot is open any more. Waits until nothing of other slots
+ * hides a record of this one. Only a slot that never committed has none. */
+TH_MUST_USE
+enum th_code kafka_anchor_recover(struct kafka_log *log, const struct kafka_seat *seat,
+                                  int timeout_ms, struct kafka_anchor *out_anchor,
+                                  struct th_err *err);
+
 /* The cursors that it points to. Errors: TH_CORRUPT (the record is not there), TH_NOMEM, … */
 TH_MUST_USE
 enum th_code kafka_anchor_cursors(struct kafka_log *log, const struct kafka_seat *seat,

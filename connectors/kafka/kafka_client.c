@@ -173,9 +173,12 @@ static void conf_purpose(struct conf *conf, const struct kafka_log_config *confi
     switch (purpose) {
     case KAFKA_READS:
     case KAFKA_SCOUTS:
+    case KAFKA_PEEKS:
         conf_set_all(conf, consumer_settings, TH_LEN(consumer_settings));
         conf_set(conf, "group.id", id);
         conf_set_int(conf, "fetch.wait.max.ms", purpose == KAFKA_READS ? KAFKA_FETCH_WAIT_MS : 5);
+        if (purpose == KAFKA_PEEKS)
+            conf_set(conf, "isolation.level", "read_uncommitted");
         break;
     case KAFKA_APPENDS:
         conf_set_all(conf, producer_settings, TH_LEN(producer_settings));

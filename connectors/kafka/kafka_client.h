@@ -16,6 +16,7 @@
 enum kafka_purpose {
     KAFKA_READS,   /* a consumer of committed records, assigned by hand */
     KAFKA_SCOUTS,  /* the same, for questions: what is at the end, which record lies there */
+    KAFKA_PEEKS,   /* the same, but sees what is not committed yet */
     KAFKA_APPENDS, /* an idempotent producer; batches leave only when flushed */
     KAFKA_COMMITS, /* the same with a transactional id */
 };

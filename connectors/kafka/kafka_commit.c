@@ -185,8 +185,25 @@ void kafka_commit_run(struct kafka_session *session)
     session->why = (struct th_err){0};
     session->begun_us = th_clock_monotonic_us(&th_clock_real);
     conclude(session, run(session));
-    if (session->outcome == LOG_COMMITTED)
+    if (session->outcome == LOG_COMMITTED) {
+        session->next = session->records[session->outputs_n].offset + 1;
         kafka_publish(log, session->outputs, session->records, session->outputs_n);
+    }
     if (session->producer && kafka_producer_is_tainted(session->producer))
+        drop_producer(session);
+}
+
+/* --- resting ---------------------------------------------------------------------------------- */
+
+void kafka_commit_refresh(struct kafka_session *session)
+{
+    struct kafka_anchor anchor = {true, session->base.nonce, session->base.next_seq - 1,
+                                  session->next};
+
+    session->why = (struct th_err){0};
+    if (session->outcome == LOG_FENCED || !ensure_producer(session))
+        return;
+    if (kafka_session_announce(session, &anchor, &session->why) != KAFKA_GOES_ON ||
+        kafka_producer_is_tainted(session->producer))
         drop_producer(session);
 }

@@ -4,7 +4,7 @@
 
 #include "connectors/kafka/kafka_wire.h"
 
-#define CURSORS_VERSION 1
+#define CURSORS_VERSION 2
 #define CURSOR_SIZE_MIN (1 + 2 + 8 + 2) /* topic, partition, offset, length of the note */
 
 void kafka_cursors_fini(struct kafka_cursors *cursors)
@@ -35,9 +35,11 @@ enum th_code kafka_cursors_copy(const struct log_cursor *from, size_t n, struct 
     return TH_OK;
 }
 
-void kafka_cursors_encode(const struct log_cursor *cursors, size_t n, struct th_buf *buf)
+void kafka_cursors_encode(uint64_t seq, const struct log_cursor *cursors, size_t n,
+                          struct th_buf *buf)
 {
     wire_put(buf, CURSORS_VERSION, 1);
+    wire_put(buf, seq, 8);
     wire_put(buf, n, 2);
     for (size_t i = 0; i < n; i++) {
         wire_put(buf, (uint64_t)cursors[i].next.topic, 1);
@@ -61,11 +63,12 @@ static bool take_cursor(struct wire *wire, struct log_cursor *out)
     return true;
 }
 
-enum th_code kafka_cursors_decode(struct th_str bytes, struct kafka_cursors *out,
+enum th_code kafka_cursors_decode(struct th_str bytes, uint64_t *out_seq, struct kafka_cursors *out,
                                   struct th_err *err)
 {
     struct wire wire = {.rest = bytes};
     uint64_t version = wire_take(&wire, 1);
+    uint64_t seq = wire_take(&wire, 8);
     size_t n = (size_t)wire_take(&wire, 2);
 
     if (version != CURSORS_VERSION || n > wire.rest.n / CURSOR_SIZE_MIN)
@@ -80,5 +83,7 @@ enum th_code kafka_cursors_decode(struct th_str bytes, struct kafka_cursors *out
             return th_fail(err, TH_CORRUPT, "cursor %zu of %zu", i, n);
     if (!wire_is_done(&wire))
         return th_fail(err, TH_CORRUPT, "%zu bytes behind %zu cursors", wire.rest.n, n);
-    return kafka_cursors_copy(views, n, out, err);
+    TH_TRY(kafka_cursors_copy(views, n, out, err));
+    *out_seq = seq;
+    return TH_OK;
 }

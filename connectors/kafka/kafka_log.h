@@ -44,6 +44,7 @@ struct kafka_log_config {
     int call_timeout_ms;        /* 8 000: appends, ends, snapshots */
     int visible_wait_ms;        /* 200 */
     int watch_ms;               /* 100: between two looks for what others wrote */
+    int rest_ms;                /* 86 400 000 = 1 day: a slot that rests commits its place again */
     int idem_kept_s;            /* 172 800 = 48 h */
     size_t idem_bytes;          /* 256 MiB of keys and answers in memory; more is TH_FULL */
 };

@@ -152,6 +152,45 @@ static enum th_code stable_of(struct kafka_scout *scout, const char *topic, int 
     return TH_OK;
 }
 
+static enum th_code high_of(const struct kafka_log_config *config, const char *topic, int part,
+                            int64_t *out_high, struct th_err *err)
+{
+    TH_AUTO(kafka_client) struct kafka_client *client = NULL;
+    rd_kafka_resp_err_t code;
+    int64_t low, high;
+    int64_t deadline_ms = now_ms() + config->call_timeout_ms;
+
+    TH_TRY(kafka_client_open(config, KAFKA_PEEKS, "peek", "peek", &client, err));
+    while ((code = rd_kafka_query_watermark_offsets(client->rk, topic, part, &low, &high,
+                                                    config->call_timeout_ms)) &&
+           is_passing(code) && now_ms() < deadline_ms)
+        poll(NULL, 0, AGAIN_MS);
+    if (code)
+        return kafka_client_fail(client, err, code, topic);
+    *out_high = high;
+    return TH_OK;
+}
+
+enum th_code kafka_scout_settled(struct kafka_scout *scout, const struct kafka_log_config *config,
+                                 const char *topic, int part, int timeout_ms, int64_t *out_high,
+                                 struct th_err *err)
+{
+    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t high = 0, stable = 0;
+
+    TH_TRY(high_of(config, topic, part, &high, err));
+    for (;;) {
+        TH_TRY(stable_of(scout, topic, part, &stable, err));
+        if (stable >= high)
+            break;
+        if (now_ms() > deadline_ms)
+            return th_fail(err, TH_UNAVAILABLE, "%s/%d: a transaction stays open", topic, part);
+        poll(NULL, 0, UNSTABLE_MS);
+    }
+    *out_high = high;
+    return TH_OK;
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 static enum th_code stand(struct kafka_scout *scout, const char *topic, int part, int64_t offset,

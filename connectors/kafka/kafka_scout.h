@@ -34,6 +34,14 @@ TH_MUST_USE
 enum th_code kafka_scout_end(struct kafka_scout *scout, const char *topic, int part,
                              int64_t *out_end, struct th_err *err);
 
+/* Every record that is there now, of whatever becomes committed, lies before *out_high: waits, at
+ * most timeout_ms, until all transactions that lie there have ended. By a client of its own.
+ * Errors: TH_UNAVAILABLE (also: one stays open) */
+TH_MUST_USE
+enum th_code kafka_scout_settled(struct kafka_scout *scout, const struct kafka_log_config *config,
+                                 const char *topic, int part, int timeout_ms, int64_t *out_high,
+                                 struct th_err *err);
+
 /* Each committed record from an offset up to before end, until visit answers something other than
  * TH_OK. The message is the caller's to look at only. */
 typedef enum th_code kafka_visit(void *arg, const rd_kafka_message_t *message, struct th_err *err);

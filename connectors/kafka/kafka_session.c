@@ -67,7 +67,7 @@ static enum th_code hold(struct kafka_session *session, const struct log_txn *tx
     if (hold_outputs(session, txn) != TH_OK)
         return th_fail(err, TH_NOMEM, "a transaction of %zu records", txn->outputs_n);
     TH_TRY(kafka_cursors_copy(txn->cursors, txn->cursors_n, &session->next_cursors, err));
-    kafka_cursors_encode(txn->cursors, txn->cursors_n, &session->journal);
+    kafka_cursors_encode(session->base.next_seq, txn->cursors, txn->cursors_n, &session->journal);
     if (th_buf_status(&session->journal) != TH_OK)
         return th_fail(err, TH_NOMEM, "%zu cursors", txn->cursors_n);
     kafka_records_of(log, session->outputs, session->outputs_n, session->records);
@@ -85,15 +85,39 @@ static enum th_code hold(struct kafka_session *session, const struct log_txn *tx
 /* --- the thread ---------------------------------------------------------------------------------
  */
 
-/* False: the session closes, and nothing is to be done. */
-static bool await_work(struct kafka_session *session)
+enum errand {
+    ERRAND_COMMIT,
+    ERRAND_REFRESH, /* the slot rests */
+    ERRAND_NONE,    /* the session closes */
+};
+
+static struct timespec in_ms(int64_t ms)
 {
+    int64_t at_us = th_clock_monotonic_us(&th_clock_real) + ms * TH_US_PER_MS;
+
+    return (struct timespec){.tv_sec = at_us / TH_US_PER_SEC,
+                             .tv_nsec = at_us % TH_US_PER_SEC * 1000};
+}
+
+static enum errand await_errand(struct kafka_session *session)
+{
+    struct timespec until = in_ms(log_of(session)->config.rest_ms);
+    enum errand errand = ERRAND_COMMIT;
+
     pthread_mutex_lock(&session->lock);
-    while (session->work != KAFKA_STARTED && !session->is_closing)
-        pthread_cond_wait(&session->wakes, &session->lock);
-    bool has_work = session->work == KAFKA_STARTED;
+    while (session->work != KAFKA_STARTED && !session->is_closing) {
+        int failed = pthread_cond_timedwait(&session->wakes, &session->lock, &until);
+        if (failed == ETIMEDOUT && session->work == KAFKA_IDLE) {
+            errand = ERRAND_REFRESH;
+            break;
+        }
+        if (failed == ETIMEDOUT) /* the owner has not heard yet of the last commit */
+            until = in_ms(log_of(session)->config.rest_ms);
+    }
+    if (errand == ERRAND_COMMIT && session->work != KAFKA_STARTED)
+        errand = ERRAND_NONE;
     pthread_mutex_unlock(&session->lock);
-    return has_work;
+    return errand;
 }
 
 static void set_work(struct kafka_session *session, enum kafka_work work)
@@ -107,8 +131,13 @@ static void set_work(struct kafka_session *session, enum kafka_work work)
 static void *run(void *arg)
 {
     struct kafka_session *session = arg;
+    enum errand errand;
 
-    while (await_work(session)) {
+    while ((errand = await_errand(session)) != ERRAND_NONE) {
+        if (errand == ERRAND_REFRESH) {
+            kafka_commit_refresh(session);
+            continue;
+        }
         kafka_commit_run(session);
         set_work(session, KAFKA_ENDED);
         (void)eventfd_write(session->base.fd, 1);
@@ -147,6 +176,16 @@ static void session_free(struct kafka_session *session)
 
 TH_AUTO_DEFINE(session_free, struct kafka_session *, session_free)
 
+static void init_wakes(pthread_cond_t *wakes)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(wakes, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 static enum th_code session_new(struct th_log *log, enum log_app app, int slot,
                                 struct kafka_session **out_session, struct th_err *err)
 {
@@ -156,7 +195,7 @@ static enum th_code session_new(struct th_log *log, enum log_app app, int slot,
         return th_fail(err, TH_NOMEM, "a session");
     session->base = (struct th_log_session){.log = log, .app = app, .slot = slot};
     pthread_mutex_init(&session->lock, NULL);
-    pthread_cond_init(&session->wakes, NULL);
+    init_wakes(&session->wakes);
     session->base.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (session->base.fd < 0)
         return th_fail(err, TH_IO, "eventfd: %s", strerror(errno));
@@ -168,23 +207,17 @@ static enum th_code session_new(struct th_log *log, enum log_app app, int slot,
     return TH_OK;
 }
 
-/* A transaction of our own that says nothing but who we are, and where the last one stood. */
-static enum th_code announce(struct kafka_session *session, struct kafka_anchor anchor,
-                             struct th_err *err)
+enum kafka_step kafka_session_announce(struct kafka_session *session,
+                                       const struct kafka_anchor *anchor, struct th_err *err)
 {
     struct kafka_log *log = log_of(session);
     struct kafka_producer *producer = session->producer;
 
-    anchor.nonce = session->base.nonce;
     enum kafka_step step =
         kafka_producer_write(producer, NULL, 0, log->config.commit_timeout_ms, err);
     if (step == KAFKA_GOES_ON)
-        step = kafka_anchor_send(log, &session->seat, producer, &anchor, &session->cursors, err);
-    if (step == KAFKA_GOES_ON)
-        step = kafka_producer_commit(producer, err);
-    if (step == KAFKA_GOES_ON)
-        return TH_OK;
-    return step == KAFKA_LOST ? TH_FENCED : TH_UNAVAILABLE;
+        step = kafka_anchor_send(log, &session->seat, producer, anchor, &session->cursors, err);
+    return step == KAFKA_GOES_ON ? kafka_producer_commit(producer, err) : step;
 }
 
 /* When the producer is open its predecessors can commit nothing more. */
@@ -198,8 +231,14 @@ static enum th_code own(struct kafka_session *session, int timeout_ms, struct th
     TH_TRY(kafka_producer_open(&log->config, session->seat.group, timeout_ms, &session->producer,
                                err));
     TH_TRY(kafka_anchor_read(log, &session->seat, true, &anchor, err));
+    if (!anchor.exists)
+        TH_TRY(kafka_anchor_recover(log, &session->seat, timeout_ms, &anchor, err));
     TH_TRY(kafka_anchor_cursors(log, &session->seat, &anchor, &session->cursors, err));
-    TH_TRY(announce(session, anchor, err));
+    anchor.nonce = session->base.nonce;
+    enum kafka_step step = kafka_session_announce(session, &anchor, err);
+    if (step != KAFKA_GOES_ON)
+        return step == KAFKA_LOST ? TH_FENCED : TH_UNAVAILABLE;
+    session->next = anchor.next;
     session->base.next_seq = anchor.seq + 1;
     session->base.cursors = session->cursors.at;
     session->base.cursors_n = session->cursors.n;
@@ -289,8 +328,6 @@ enum log_commit kafka_commit_poll(struct th_log_session *base, struct log_place 
 
     pthread_mutex_lock(&session->lock);
     bool has_ended = session->work == KAFKA_ENDED;
-    if (has_ended)
-        session->work = KAFKA_IDLE;
     pthread_mutex_unlock(&session->lock);
     if (!has_ended)
         return LOG_COMMIT_PENDING;
@@ -300,5 +337,7 @@ enum log_commit kafka_commit_poll(struct th_log_session *base, struct log_place 
     else
         *err = session->why;
     drop_txn(session);
-    return session->outcome;
+    enum log_commit outcome = session->outcome;
+    set_work(session, KAFKA_IDLE); /* from here on the thread may refresh what now holds */
+    return outcome;
 }

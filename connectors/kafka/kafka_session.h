@@ -29,6 +29,7 @@ struct kafka_session {
     /* The thread's while work is KAFKA_STARTED, the owner's otherwise. */
     struct kafka_producer *producer; /* NULL: to be replaced before the next transaction */
     bool is_in_doubt;                /* a transaction's answer was lost */
+    int64_t next;                    /* of its anchor: behind the last record of the journal */
     char *held; /* bytes of the transaction: outputs, then what they point to */
     struct log_output *outputs;
     struct kafka_record *records; /* of the outputs, then the journal's */
@@ -46,7 +47,18 @@ static inline struct kafka_session *kafka_session_of(struct th_log_session *base
     return (struct kafka_session *)base;
 }
 
-/* kafka_commit.c: run the transaction that is held to its outcome. Blocks. */
+/* kafka_session.c: a transaction that says nothing but who the owner is, and where the slot stands.
+ */
+enum kafka_step kafka_session_announce(struct kafka_session *session,
+                                       const struct kafka_anchor *anchor, struct th_err *err);
+
+/* kafka_commit.c, of the thread; both block. */
+
+/* Run the transaction that is held to its outcome. */
 void kafka_commit_run(struct kafka_session *session);
+
+/* Nothing is held for long: commit once more where the slot stands, so that brokers do not forget
+ * it. What goes wrong is found out by the next transaction. */
+void kafka_commit_refresh(struct kafka_session *session);
 
 #endif

@@ -4,6 +4,8 @@
 #include "connectors/kafka/kafka_cursors.h"
 #include "tests/unit/test.h"
 
+#define SEQ UINT64_C(0x0102030405060708)
+
 static const struct log_cursor some[] = {
     {{TOPIC_SEND_REQUESTS, 3, INT64_MAX}, {NULL, 0}},
     {{TOPIC_DISPATCH_REQUESTS, LOG_PARTITIONS_MAX - 1, 0}, {"a\0note", 6}},
@@ -11,7 +13,7 @@ static const struct log_cursor some[] = {
 
 static struct th_str encode(struct th_buf *buf)
 {
-    kafka_cursors_encode(some, TH_LEN(some), buf);
+    kafka_cursors_encode(SEQ, some, TH_LEN(some), buf);
     assert_int_equal(th_buf_status(buf), TH_OK);
     return th_buf_str(buf);
 }
@@ -20,9 +22,11 @@ static void test_what_was_written_is_read(void **unused)
 {
     TH_AUTO(th_buf) struct th_buf buf = {0};
     struct kafka_cursors read;
+    uint64_t seq;
 
     (void)unused;
-    assert_int_equal(kafka_cursors_decode(encode(&buf), &read, NULL), TH_OK);
+    assert_int_equal(kafka_cursors_decode(encode(&buf), &seq, &read, NULL), TH_OK);
+    assert_true(seq == SEQ);
     assert_int_equal(read.n, TH_LEN(some));
     for (size_t i = 0; i < read.n; i++) {
         assert_int_equal(read.at[i].next.topic, some[i].next.topic);
@@ -38,14 +42,15 @@ static void test_a_cut_or_longer_record_is_refused(void **unused)
 {
     TH_AUTO(th_buf) struct th_buf buf = {0};
     struct kafka_cursors read;
+    uint64_t seq;
     struct th_str whole = encode(&buf);
 
     (void)unused;
     for (size_t n = 0; n < whole.n; n++)
-        assert_int_equal(kafka_cursors_decode((struct th_str){whole.p, n}, &read, NULL),
+        assert_int_equal(kafka_cursors_decode((struct th_str){whole.p, n}, &seq, &read, NULL),
                          TH_CORRUPT);
     th_buf_add_char(&buf, '\0');
-    assert_int_equal(kafka_cursors_decode(th_buf_str(&buf), &read, NULL), TH_CORRUPT);
+    assert_int_equal(kafka_cursors_decode(th_buf_str(&buf), &seq, &read, NULL), TH_CORRUPT);
 }
 
 static void test_what_cannot_be_is_refused(void **unused)
@@ -55,15 +60,16 @@ static void test_what_cannot_be_is_refused(void **unused)
         size_t at;
         char byte;
     } cases[] = {
-        {"another version", 0, 2},
-        {"more cursors than there are bytes", 1, 0x7f},
-        {"a topic that there is not", 3, 0x7f},
-        {"a partition beyond all", 4, 0x7f},
-        {"an offset below zero", 6, (char)0x80},
-        {"a note that is longer than the rest", 14, 0x7f},
+        {"another version", 0, 1},
+        {"more cursors than there are bytes", 9, 0x7f},
+        {"a topic that there is not", 11, 0x7f},
+        {"a partition beyond all", 12, 0x7f},
+        {"an offset below zero", 14, (char)0x80},
+        {"a note that is longer than the rest", 22, 0x7f},
     };
     TH_AUTO(th_buf) struct th_buf buf = {0};
     struct kafka_cursors read;
+    uint64_t seq;
     struct th_str whole = encode(&buf);
 
     (void)unused;
@@ -73,7 +79,7 @@ static void test_what_cannot_be_is_refused(void **unused)
         assert_true(whole.n <= sizeof bytes);
         memcpy(bytes, whole.p, whole.n);
         bytes[cases[i].at] = cases[i].byte;
-        assert_int_equal(kafka_cursors_decode((struct th_str){bytes, whole.n}, &read, NULL),
+        assert_int_equal(kafka_cursors_decode((struct th_str){bytes, whole.n}, &seq, &read, NULL),
                          TH_CORRUPT);
     }
 }
