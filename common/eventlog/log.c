@@ -160,6 +160,11 @@ enum th_code th_log_end(struct th_log *log, enum topic topic, int part, int64_t 
     return log->ops->end(log, topic, part, out_end, err);
 }
 
+enum th_code th_log_health(struct th_log *log, struct th_err *err)
+{
+    return log->ops->health ? log->ops->health(log, err) : TH_OK;
+}
+
 void th_log_close(struct th_log *log)
 {
     if (log)

@@ -120,6 +120,12 @@ TH_MUST_USE
 enum th_code th_log_end(struct th_log *log, enum topic topic, int part, int64_t *out_end,
                         struct th_err *err);
 
+/* May this process go on with it? After an error a log mends itself; one that broke again and again
+ * may need a new process. To be asked every now and then, by whoever can end this one. Cheap.
+ * Errors: TH_UNAVAILABLE, with the sentence to leave behind */
+TH_MUST_USE
+enum th_code th_log_health(struct th_log *log, struct th_err *err);
+
 void th_log_close(struct th_log *log);
 
 /* --- ingest: append at most once per idempotency key -------------------------------------- */

@@ -76,6 +76,9 @@ struct th_log_ops {
     enum th_code (*answers)(struct th_log *log, log_answer_visit *visit, void *arg,
                             struct th_err *err);
 
+    /* NULL: always well. */
+    enum th_code (*health)(struct th_log *log, struct th_err *err);
+
     /* Never NULL; everything opened from the log was closed before. Frees it. */
     void (*close)(struct th_log *log);
 

@@ -17,8 +17,12 @@ static void end(struct kafka_session *session, enum log_commit outcome, bool is_
 
 static void drop_producer(struct kafka_session *session)
 {
+    struct kafka_log *log = log_of(session);
+
+    if (session->producer && session->producer->is_broken)
+        kafka_note_break(log, &session->breaks, session->seat.group, &session->why);
     kafka_producer_close(TH_TAKE(session->producer));
-    atomic_fetch_add(&log_of(session)->reinits, 1);
+    atomic_fetch_add(&log->reinits, 1);
 }
 
 /* --- the transaction -------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct kafka_ingest {
     char writer[KAFKA_NAME_MAX];
     pthread_mutex_t lock;            /* guards all that follows */
     struct kafka_producer *producer; /* NULL: the id is not ours */
+    struct kafka_breaks breaks;      /* of its predecessors */
     int64_t read_to;                 /* of the topic of keys */
     struct memory_store store;       /* only counts bytes */
     struct memory_idem idem;
@@ -158,16 +159,22 @@ enum th_code kafka_answers(struct th_log *base, log_answer_visit *visit, void *a
 
 /* --- being the writer ------------------------------------------------------------------------- */
 
+static void drop_producer(struct kafka_ingest *ingest, const struct th_err *why)
+{
+    if (ingest->producer->is_broken)
+        kafka_note_break(ingest->log, &ingest->breaks, ingest->writer, why);
+    kafka_producer_close(TH_TAKE(ingest->producer));
+    atomic_fetch_add(&ingest->log->reinits, 1);
+}
+
 static enum th_code become_writer(struct kafka_ingest *ingest, struct th_err *err)
 {
     struct kafka_log *log = ingest->log;
     const char *topic = log->inner[KAFKA_IDEM];
     int64_t end;
 
-    if (ingest->producer && kafka_producer_is_tainted(ingest->producer)) {
-        kafka_producer_close(TH_TAKE(ingest->producer));
-        atomic_fetch_add(&log->reinits, 1);
-    }
+    if (ingest->producer && kafka_producer_is_tainted(ingest->producer))
+        drop_producer(ingest, err);
     if (ingest->producer)
         return TH_OK;
     TH_AUTO(kafka_producer) struct kafka_producer *producer = NULL;
@@ -321,8 +328,7 @@ static enum th_code try_batch(struct kafka_ingest *ingest, struct batch *batch,
     memory_idem_remove_newest(&ingest->idem, batch->added_n);
     if (step == KAFKA_ROLLED_BACK)
         return TH_ABORTED;
-    kafka_producer_close(TH_TAKE(ingest->producer));
-    atomic_fetch_add(&ingest->log->reinits, 1);
+    drop_producer(ingest, err);
     return step == KAFKA_LOST ? TH_ABORTED : TH_UNAVAILABLE;
 }
 

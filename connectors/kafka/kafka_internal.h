@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/eventlog/log_driver.h"
 #include "connectors/kafka/kafka_bell.h"
+#include "connectors/kafka/kafka_breaks.h"
 #include "connectors/kafka/kafka_client.h"
 #include "connectors/kafka/kafka_producer.h"
 #include "connectors/kafka/kafka_scout.h"
@@ -69,6 +70,9 @@ struct kafka_log {
     size_t generations_n;
     size_t generations_cap;
 
+    pthread_mutex_t health_lock; /* guards health */
+    struct th_err health;        /* why this process should end */
+
     atomic_uint_fast64_t commits;
     atomic_uint_fast64_t resolved;
     atomic_uint_fast64_t undone;
@@ -91,6 +95,10 @@ static inline atomic_int_fast64_t *kafka_committed(const struct kafka_log *log, 
 
 /* Zeros become what the header says; the strings stay borrowed. */
 struct kafka_log_config kafka_config_filled(const struct kafka_log_config *config);
+
+/* A producer of so-called what broke. Once that happens too often the log is not well any more. */
+void kafka_note_break(struct kafka_log *log, struct kafka_breaks *breaks, const char *what,
+                      const struct th_err *why);
 
 /* These records of our topics are committed: readers of this process wait for them, listeners
  * hear of them. outputs and records run side by side. */

@@ -184,6 +184,7 @@ static void log_free(struct kafka_log *log)
     pthread_mutex_destroy(&log->append_lock);
     pthread_mutex_destroy(&log->idle_lock);
     pthread_mutex_destroy(&log->generation_lock);
+    pthread_mutex_destroy(&log->health_lock);
     free(log->generations);
     free(log->committed);
     disown_config(log);
@@ -211,6 +212,31 @@ static enum th_code end_of(struct th_log *base, enum topic topic, int part, int6
     return TH_OK;
 }
 
+static enum th_code health_of(struct th_log *base, struct th_err *err)
+{
+    struct kafka_log *log = kafka_of(base);
+
+    pthread_mutex_lock(&log->health_lock);
+    struct th_err health = log->health;
+    pthread_mutex_unlock(&log->health_lock);
+    if (health.code != TH_OK && err)
+        *err = health;
+    return health.code;
+}
+
+void kafka_note_break(struct kafka_log *log, struct kafka_breaks *breaks, const char *what,
+                      const struct th_err *why)
+{
+    if (!kafka_breaks_add(breaks, th_clock_monotonic_us(&th_clock_real)))
+        return;
+    pthread_mutex_lock(&log->health_lock);
+    th_fail(&log->health, TH_UNAVAILABLE,
+            "the Kafka producer %s broke more than %d times in %d minutes, and may not mend in "
+            "this process: %s",
+            what, KAFKA_BREAKS_MAX, KAFKA_BREAKS_MIN, why ? why->text : "");
+    pthread_mutex_unlock(&log->health_lock);
+}
+
 static const struct th_log_ops ops = {
     .name = "kafka",
     .append = kafka_append,
@@ -219,6 +245,7 @@ static const struct th_log_ops ops = {
     .ingest = kafka_ingest_claims,
     .answers = kafka_answers,
     .close = close_log,
+    .health = health_of,
     .reader_open = kafka_reader_open,
     .reader_read = kafka_reader_read,
     .reader_seek = kafka_reader_seek,
@@ -248,6 +275,7 @@ enum th_code kafka_log_open(const struct kafka_log_config *config, struct th_log
     pthread_mutex_init(&log->append_lock, NULL);
     pthread_mutex_init(&log->idle_lock, NULL);
     pthread_mutex_init(&log->generation_lock, NULL);
+    pthread_mutex_init(&log->health_lock, NULL);
     if (strlen(log->config.prefix) > KAFKA_PREFIX_MAX)
         return th_fail(err, TH_INVALID, "a prefix of more than %d characters", KAFKA_PREFIX_MAX);
     TH_TRY(own_config(log, err));

@@ -69,6 +69,8 @@ enum th_code kafka_slot_cursors(struct th_log *base, enum log_app app, int slot,
 
     kafka_seat_of(log, app, slot, &seat);
     TH_TRY(kafka_anchor_read(log, &seat, true, &anchor, err));
+    if (!anchor.exists)
+        TH_TRY(kafka_anchor_recover(log, &seat, log->config.open_timeout_ms, &anchor, err));
     TH_TRY(kafka_anchor_cursors(log, &seat, &anchor, &cursors, err));
     enum th_code code = copy_cursors(&cursors, arena, &copied);
     size_t n = cursors.n;

@@ -129,6 +129,7 @@ static enum verdict judge_fatal(struct kafka_producer *producer, struct th_err *
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(producer->client->rk, text, sizeof text);
 
     th_fail(err, kafka_code(code), "kafka: %s", text);
+    producer->is_broken |= kafka_code(code) != TH_FENCED;
     return kafka_code(code) == TH_FENCED ? VERDICT_LOST : VERDICT_UNKNOWN;
 }
 
@@ -165,12 +166,14 @@ static bool is_late(const struct kafka_producer *producer)
 
 /* --- rolling back ----------------------------------------------------------------------------- */
 
-/* err says already why. Unflushed records make the abort of 2.0.2 fail now and then. After an error
- * of a batch it goes on to purge the records of the transactions that follow, and that a topic may
- * not be written it remembers for minutes: so the producer is to be replaced. */
+/* err says already why. Unflushed records make the abort of 2.0.2 fail now and then, which is no
+ * sign of anything broken. After an error of a batch it goes on to purge the records of the
+ * transactions that follow, and that a topic may not be written it remembers for minutes: so the
+ * producer is to be replaced. */
 static enum kafka_step roll_back(struct kafka_producer *producer)
 {
     int64_t deadline_us = now_us() + ABORT_MS * TH_US_PER_MS;
+    bool was_broken = producer->is_broken;
     enum verdict verdict;
 
     atomic_store(&producer->client->is_tainted, true);
@@ -181,6 +184,7 @@ static enum kafka_step roll_back(struct kafka_producer *producer)
                   rd_kafka_abort_transaction(producer->client->rk, left_ms(deadline_us, TRY_MS)),
                   "abort", NULL);
     } while (verdict == VERDICT_REPEAT && now_us() < deadline_us);
+    producer->is_broken = was_broken;
     if (verdict == VERDICT_LOST)
         return KAFKA_LOST;
     return verdict == VERDICT_FINE ? KAFKA_ROLLED_BACK : KAFKA_UNKNOWN;

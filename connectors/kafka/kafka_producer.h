@@ -28,6 +28,7 @@ struct kafka_producer {
     size_t delivered_n;
     uint32_t round; /* tells deliveries of this transaction from those of earlier ones */
     rd_kafka_resp_err_t failed;
+    bool is_broken; /* by a fatal error that is no rival's doing */
 };
 
 /* Become the owner of a transactional id: whatever runs under it is rolled back, and nobody who

@@ -29,6 +29,7 @@ struct kafka_session {
     /* The thread's while work is KAFKA_STARTED, the owner's otherwise. */
     struct kafka_producer *producer; /* NULL: to be replaced before the next transaction */
     bool is_in_doubt;                /* a transaction's answer was lost */
+    struct kafka_breaks breaks;      /* of its producers */
     int64_t next;                    /* of its anchor: behind the last record of the journal */
     char *held; /* bytes of the transaction: outputs, then what they point to */
     struct log_output *outputs;

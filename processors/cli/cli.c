@@ -248,7 +248,7 @@ static int run(struct cli *cli, int argc, char **argv)
         return CLI_DONE;
     err.code = code;
     print_error(cli, &err);
-    return cli->is_usage_error ? CLI_USAGE : CLI_FAILED;
+    return cli->is_usage_error ? CLI_USAGE : cli->is_broken ? CLI_BROKEN : CLI_FAILED;
 }
 
 int cli_main(const struct cli_command *const *tables, int argc, char **argv)

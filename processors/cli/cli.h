@@ -16,6 +16,7 @@ enum cli_exit {
     CLI_DONE = 0,
     CLI_FAILED = 1,
     CLI_USAGE = 2,
+    CLI_BROKEN = 70, /* sysexits.h: EX_SOFTWARE; a new process may do better */
 };
 
 struct cli_option {
@@ -58,6 +59,7 @@ struct cli {
     bool is_quiet_input; /* --no-input: nothing is asked */
     bool has_color;      /* of stderr */
     bool is_usage_error;
+    bool is_broken; /* the failure is CLI_BROKEN */
     char dir_room[4096];
 };
 

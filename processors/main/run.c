@@ -95,6 +95,7 @@ struct run {
     char scratch[PATH_SIZE];
     char journal[PATH_SIZE];
     int lock_fd;
+    bool is_broken; /* the log needs a new process */
     struct secrets *secrets;
     struct th_log *log;
     struct reference *reference;
@@ -653,17 +654,32 @@ static void trim_heaps(int64_t *kept)
     *kept = resident_bytes();
 }
 
-static void wait_for_signal(int fd)
+static void take_signal(int fd)
 {
     struct signalfd_siginfo info = {0};
-    struct pollfd signal = {.fd = fd, .events = POLLIN};
-    int64_t kept = 0;
 
-    while (poll(&signal, 1, HEAPS_LOOK_MS) == 0)
-        trim_heaps(&kept);
     while (read(fd, &info, sizeof info) != (ssize_t)sizeof info && errno == EINTR) {
     }
     th_log(TH_LOG_INFO, "run.stopping", TH_F("signal", (int64_t)info.ssi_signo));
+}
+
+/* Until a signal comes: then TH_OK. Errors: of th_log_health */
+static enum th_code wait_for_end(struct run *run, int fd, struct th_err *err)
+{
+    struct pollfd signal = {.fd = fd, .events = POLLIN};
+    int64_t kept = 0;
+
+    while (poll(&signal, 1, HEAPS_LOOK_MS) == 0) {
+        trim_heaps(&kept);
+        enum th_code code = th_log_health(run->log, err);
+        if (code != TH_OK) {
+            run->is_broken = true;
+            th_log_error(TH_LOG_ERROR, "run.broken", err);
+            return code;
+        }
+    }
+    take_signal(fd);
+    return TH_OK;
 }
 
 static enum th_code run_parts(struct run *run, int signal_fd, struct th_err *err)
@@ -680,13 +696,15 @@ static enum th_code run_parts(struct run *run, int signal_fd, struct th_err *err
     if (code == TH_OK) {
         th_log(TH_LOG_INFO, "run.started", TH_F("parts", run->process.n),
                TH_F("url", (const char *)run->public_url));
-        wait_for_signal(signal_fd);
+        code = wait_for_end(run, signal_fd, err);
     }
     close_gateway(run);
     int64_t until =
         th_clock_monotonic_us(&th_clock_real) + th_conf_duration_us(run->conf, "stop_time");
     if (run->process.n > 0 && !process_stop(&run->process, until))
-        _exit(code == TH_OK ? CLI_DONE : CLI_FAILED); /* a stuck thread still uses all of it */
+        _exit(run->is_broken  ? CLI_BROKEN
+              : code == TH_OK ? CLI_DONE
+                              : CLI_FAILED); /* a stuck thread still uses all of it */
     close_shared(run);
     return code;
 }
@@ -721,6 +739,7 @@ static enum th_code run_command(struct cli *cli, struct th_err *err)
     run->cli = cli;
     run->roles = wanted;
     enum th_code code = run_in(run, err);
+    cli->is_broken = run->is_broken;
     th_conf_free(run->conf);
     free(run);
     return code;

@@ -1,6 +1,7 @@
 /* A slot's cursors survive the journal; bytes that are not ours are refused, never believed. */
 #include <string.h>
 
+#include "connectors/kafka/kafka_breaks.h"
 #include "connectors/kafka/kafka_cursors.h"
 #include "tests/unit/test.h"
 
@@ -84,12 +85,40 @@ static void test_what_cannot_be_is_refused(void **unused)
     }
 }
 
+static void test_breaks_are_counted_for_ten_minutes(void **unused)
+{
+    static const struct {
+        const char *says;
+        int64_t every_us;
+        size_t n;
+        size_t too_often_from; /* the first that is too often, counted from 1; 0: none is */
+    } cases[] = {
+        {"five at once are fine", 0, 5, 0},
+        {"the sixth is too many", 0, 6, 6},
+        {"six in ten minutes", KAFKA_BREAKS_WITHIN / 5 - 1, 6, 6},
+        {"six in more than that", KAFKA_BREAKS_WITHIN / 5, 100, 0},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct kafka_breaks breaks = {0};
+        size_t first = 0;
+
+        print_message("  %s\n", cases[i].says);
+        for (size_t k = 1; k <= cases[i].n; k++)
+            if (kafka_breaks_add(&breaks, (int64_t)k * cases[i].every_us) && !first)
+                first = k;
+        assert_int_equal(first, cases[i].too_often_from);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_written_is_read),
         cmocka_unit_test(test_a_cut_or_longer_record_is_refused),
         cmocka_unit_test(test_what_cannot_be_is_refused),
+        cmocka_unit_test(test_breaks_are_counted_for_ten_minutes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

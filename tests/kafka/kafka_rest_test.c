@@ -1,6 +1,7 @@
-/* A slot that rests is not forgotten: brokers let the offsets of a group expire, and here the group
- * is deleted, which is the same at once. On a real broker; skipped, saying so, where no Kafka can
- * be had. */
+/* What happens to a slot over days. Resting, it is not forgotten: brokers let the offsets of a
+ * group expire, and here the group is deleted, which is the same at once. And a producer that
+ * breaks every now and then is replaced; too often, and the process is to end. On a real broker;
+ * skipped, saying so, where no Kafka can be had. */
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -250,6 +251,32 @@ static void test_a_slot_that_rests_commits_again(void **state)
     th_log_session_close(session, true);
 }
 
+/* What librdkafka calls fatal costs a producer, never a transaction; the sixth time in ten minutes
+ * the process is to end. */
+static void test_a_producer_that_breaks_again_and_again(void **state)
+{
+    struct fixture *f = *state;
+    struct th_log_session *session = open_session(f);
+    int64_t next = 0;
+
+    commit_all(f, session, 1, 1);
+    for (int broken = 1; broken <= KAFKA_BREAKS_MAX + 1; broken++) {
+        assert_int_equal(th_log_health(f->log, &f->err), TH_OK);
+        struct kafka_producer *producer = ((struct kafka_session *)session)->producer;
+        assert_non_null(producer);
+        rd_kafka_test_fatal_error(producer->client->rk, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE,
+                                  "broken by a test");
+        next = 1 + broken;
+        assert_int_equal(commit(f, session, next), LOG_ABORTED);
+        assert_int_equal(commit(f, session, next), LOG_COMMITTED);
+    }
+    assert_int_equal(th_log_health(f->log, &f->err), TH_UNAVAILABLE);
+    print_message("  %s\n", f->err.text);
+    assert_non_null(strstr(f->err.text, "broken by a test"));
+    assert_stands(session, next, (uint64_t)next + 1);
+    th_log_session_close(session, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +285,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_slot_that_never_committed_begins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_hidden_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_slot_that_rests_commits_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_producer_that_breaks_again_and_again, set_up,
+                                        tear_down),
     };
     int status = test_broker_start(&broker);
 
