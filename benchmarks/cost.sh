@@ -28,14 +28,25 @@ ticks_postgres() {
     echo "$sum"
 }
 
-# cost_begin: from here on. cost_end: sets telehub_ticks, postgres_ticks and sandbox_ticks since then.
+kafka_pid() { service_pid "$dir/run/kafka.pid" "$owner"; }
+
+# ticks_kafka: 0 where the log does not lie in it.
+ticks_kafka() {
+    local pid
+    if pid=$(kafka_pid); then ticks "$pid"; else echo 0; fi
+}
+
+# cost_begin: from here on. cost_end: sets telehub_ticks, postgres_ticks, kafka_ticks and sandbox_ticks
+# since then.
 cost_begin() {
+    kafka_0=$(ticks_kafka)
     telehub_0=$(ticks "$(telehub_pid)") postgres_0=$(ticks_postgres) sandbox_0=$(ticks "$(sandbox_pid)")
 }
 
 cost_end() {
     telehub_ticks=$(($(ticks "$(telehub_pid)") - telehub_0))
     postgres_ticks=$(($(ticks_postgres) - postgres_0))
+    kafka_ticks=$(($(ticks_kafka) - kafka_0))
     sandbox_ticks=$(($(ticks "$(sandbox_pid)") - sandbox_0))
 }
 

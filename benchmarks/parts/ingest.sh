@@ -23,7 +23,7 @@ bare_ingest() {
 
 # ingest WHAT: sends for some seconds, after a second that does not count.
 ingest() {
-    local peer="libmicrohttpd and jansson, nothing durable"
+    local answer peer="libmicrohttpd and jansson, nothing durable"
     "$post_sends" "$port" "$key_file" 200000 --first "$first" --connections "$connections" \
         --seconds 1 >/dev/null
     first=$((first + 200000))
@@ -35,14 +35,9 @@ ingest() {
     result "ingest, $1, p99" "$(field p99_ms <<<"$answer")" ms "$peer" "$(field p99_ms <<<"$bare")" less
 }
 
-part_ingest() {
-    local answer bare first=0 began
-    chaos_up
-    post_sends=$(build_program tests/chaos post_sends)
-    bare_ingest
-    sandbox '{"latency_ms":"5-5","rates":""}'
-    ingest "all of it dispatched at once"
-    # The door alone: what it accepts waits in the log.
+# gateway_alone: what it accepts waits in the log.
+gateway_alone() {
+    local began
     service_stop "$dir/run/telehub.pid" "$owner" telehub 2>>"$work/up.log"
     service_start "$dir/run/telehub.pid" "$owner" "$dir/log/gateway.log" \
         env TELEHUB_DIR="$dir" "$telehub_bin" run gateway
@@ -51,6 +46,16 @@ part_ingest() {
         [ $((SECONDS - began)) -lt 30 ] || fail "the gateway alone does not get ready"
         nap 0.1
     done
+}
+
+part_ingest() {
+    local bare first=0
+    chaos_up
+    post_sends=$(build_program tests/chaos post_sends)
+    bare_ingest
+    sandbox '{"latency_ms":"5-5","rates":""}'
+    ingest "all of it dispatched at once"
+    gateway_alone
     ingest "durable"
     installation_end
 }
