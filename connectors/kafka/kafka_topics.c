@@ -117,12 +117,8 @@ static enum th_code make_topics(rd_kafka_t *rk, const char *prefix, int partitio
     return check_topics(results, n, RD_KAFKA_RESP_ERR_NO_ERROR, err);
 }
 
-/* What was made is known to the brokers a moment later; whoever writes before that waits for a
- * second. */
-static enum th_code await_topics(struct kafka_scout *scout, const char *prefix, int partitions,
-                                 struct th_err *err)
+static rd_kafka_topic_partition_list_t *list_all(const char *prefix, int partitions)
 {
-    TH_AUTO(kafka_list)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(TOPICS_ALL);
 
     for (size_t i = 0; i < TOPICS_ALL; i++) {
@@ -131,7 +127,44 @@ static enum th_code await_topics(struct kafka_scout *scout, const char *prefix, 
         for (int part = 0; part < (is_parted(i) ? partitions : 1); part++)
             rd_kafka_topic_partition_list_add(list, name, part);
     }
-    return kafka_scout_stable(scout, list, err);
+    return list;
+}
+
+/* What was made is known to the brokers later, half a thousand partitions on a busy machine after
+ * more than ten seconds; whoever writes before that waits for a second. */
+static enum th_code await_topics(const struct kafka_log_config *config, struct kafka_scout *scout,
+                                 int partitions, struct th_err *err)
+{
+    TH_AUTO(kafka_list)
+    rd_kafka_topic_partition_list_t *list = list_all(config->prefix, partitions);
+    int64_t deadline_us =
+        th_clock_monotonic_us(&th_clock_real) + config->open_timeout_ms * TH_US_PER_MS;
+    enum th_code code;
+
+    do
+        code = kafka_scout_stable(scout, list, err);
+    while (code == TH_UNAVAILABLE && th_clock_monotonic_us(&th_clock_real) < deadline_us);
+    return code;
+}
+
+/* All topics are there and empty, and nobody has given the log its identity: whoever began to make
+ * it was interrupted. */
+static bool is_unfinished(const struct kafka_log_config *config, struct kafka_scout *scout,
+                          int partitions)
+{
+    TH_AUTO(kafka_list)
+    rd_kafka_topic_partition_list_t *list = list_all(config->prefix, partitions);
+    char meta[KAFKA_NAME_MAX];
+    int64_t end;
+
+    kafka_inner_name(config->prefix, KAFKA_META, meta);
+    if (kafka_scout_end(scout, meta, 0, &end, NULL) != TH_OK || end > 0 ||
+        kafka_scout_stable(scout, list, NULL) != TH_OK)
+        return false;
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset > 0 && strcmp(list->elems[i].topic, meta) != 0)
+            return false;
+    return true;
 }
 
 /* --- identity --------------------------------------------------------------------------------- */
@@ -219,8 +252,10 @@ enum th_code kafka_log_create(const struct kafka_log_config *config, int partiti
     TH_TRY(kafka_scout_new(&filled, &scout, err));
     enum th_code code =
         make_topics(kafka_scout_rk(scout), filled.prefix, partitions, replication, err);
+    if (code == TH_CONFLICT && is_unfinished(&filled, scout, partitions))
+        code = TH_OK;
     if (code == TH_OK)
-        code = await_topics(scout, filled.prefix, partitions, err);
+        code = await_topics(&filled, scout, partitions, err);
     if (code == TH_OK)
         code = write_identity(&filled, scout, err);
     kafka_scout_free(scout);
