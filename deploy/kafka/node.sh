@@ -136,15 +136,35 @@ kafka_format() {
     echo "$cluster" | put "$dir/kafka/.made"
 }
 
+# kafka_is_ours PID: is it our node that listens on kafka_port? Another program may have taken the port
+# while ours started; were that a Kafka too, this installation would work in somebody else's log.
+kafka_is_ours() {
+    local port inode
+    port=$(printf ':%04X$' "$kafka_port")
+    while read -r inode; do
+        [ -z "$(own find "/proc/$1/fd" -lname "socket:\\[$inode\\]" 2>/dev/null)" ] || return 0
+    done < <(awk -v port="$port" '$4 == "0A" && $2 ~ port { print $10 }' /proc/net/tcp{,6} 2>/dev/null)
+    return 1
+}
+
+# kafka_await: fails when the port is somebody else's.
 kafka_await() {
-    local tries
+    local tries pid
     for ((tries = 0; tries < KAFKA_READY_S * 20; tries++)); do
-        ! kafka_answers 127.0.0.1 "$kafka_port" || return 0
-        service_pid "$dir/run/kafka.pid" "$owner" >/dev/null || break
+        pid=$(service_pid "$dir/run/kafka.pid" "$owner") || break
+        ! kafka_answers 127.0.0.1 "$kafka_port" || ! kafka_is_ours "$pid" || return 0
         sleep 0.05
     done
     service_stop "$dir/run/kafka.pid" "$owner" "Kafka"
+    ! kafka_answers 127.0.0.1 "$kafka_port" || return 1
     die "$(tail -n 10 "$dir/log/kafka.log")" "Kafka does not start; its log is $dir/log/kafka.log."
+}
+
+# kafka_start: fails when another program was faster to take the port.
+kafka_start() {
+    service_start "$dir/run/kafka.pid" "$owner" "$dir/log/kafka.log" \
+        "${java[@]}" kafka.Kafka "$dir/kafka/server.properties"
+    kafka_await
 }
 
 # kafka_node_up: formatted and started, each unless it was.
@@ -159,9 +179,10 @@ kafka_node_up() {
         java+=(-Xms64m -Xmx256m)
         kafka_format
         say "starting Kafka"
-        service_start "$dir/run/kafka.pid" "$owner" "$dir/log/kafka.log" \
-            "${java[@]}" kafka.Kafka "$dir/kafka/server.properties"
-        kafka_await
+        until kafka_start; do
+            say "port $kafka_port was taken meanwhile: Kafka takes another"
+            kafka_configure
+        done
     fi
     kafka_log_is "127.0.0.1:$kafka_port" 1
     say "warning: this Kafka is one node, replication 1: who loses its disk loses the log, and with its power"
