@@ -3,7 +3,8 @@
  * There is one writer for the whole installation: a transactional id that every process takes when
  * it has something to write. As long as nobody else took it, nobody else has written a key, so that
  * the keys in memory are all there are; taking it back fences the other, and begins with reading
- * what it wrote. Requests
+ * what it wrote. Whoever was fenced leaves the other a turn before taking the id back, and gathers
+ * requests meanwhile: so several gateways share the writer without outdoing each other. Requests
  * without keys, each of one partition, go past all this. */
 #include <assert.h>
 #include <inttypes.h>
@@ -11,14 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "common/eventlog/memory_idem.h"
 #include "connectors/kafka/kafka_internal.h"
 #include "connectors/kafka/kafka_wire.h"
 
 #define IDEM_VERSION 1
-#define TRIES_MAX    20 /* of one call: fenced by others that ingest, or rolled back */
-#define PAUSE_MS_MAX 64 /* between two of them, at random: or the same two meet again */
+#define TRIES_MAX    20  /* of one call: fenced by others that ingest, or rolled back */
+#define PAUSE_MS_MAX 64  /* between two of them, at random: or the same two meet again */
+#define TURN_MS      100 /* of whoever fenced us; taking the id over costs about as much */
 
 struct kafka_ingest {
     struct kafka_log *log;
@@ -26,6 +29,7 @@ struct kafka_ingest {
     pthread_mutex_t lock;            /* guards all that follows */
     struct kafka_producer *producer; /* NULL: the id is not ours */
     struct kafka_breaks breaks;      /* of its predecessors */
+    int64_t turn_at_us;              /* monotonic; before it the id is another's */
     int64_t read_to;                 /* of the topic of keys */
     struct memory_store store;       /* only counts bytes */
     struct memory_idem idem;
@@ -307,7 +311,7 @@ static void begin_again(struct batch *batch)
     batch->outputs_n = batch->records_n = batch->added_n = 0;
 }
 
-/* One try. TH_ABORTED: nothing happened, and it may go better next time. */
+/* One try. TH_ABORTED, TH_FENCED: nothing happened, and it may go better next time. */
 static enum th_code try_batch(struct kafka_ingest *ingest, struct batch *batch,
                               struct th_arena *arena, struct th_err *err)
 {
@@ -329,16 +333,44 @@ static enum th_code try_batch(struct kafka_ingest *ingest, struct batch *batch,
     if (step == KAFKA_ROLLED_BACK)
         return TH_ABORTED;
     drop_producer(ingest, err);
-    return step == KAFKA_LOST ? TH_ABORTED : TH_UNAVAILABLE;
+    return step == KAFKA_LOST ? TH_FENCED : TH_UNAVAILABLE;
+}
+
+static int random_ms(int below_ms)
+{
+    uint8_t random = 0;
+
+    (void)!getrandom(&random, sizeof random, 0);
+    return random % below_ms;
 }
 
 static void pause_at_random(int tries)
 {
-    uint8_t random = 0;
-    int most = 4 << (tries < 4 ? tries : 4);
+    int most_ms = 4 << (tries < 4 ? tries : 4);
 
-    (void)!getrandom(&random, sizeof random, 0);
-    poll(NULL, 0, random % (most < PAUSE_MS_MAX ? most : PAUSE_MS_MAX));
+    poll(NULL, 0, random_ms(most_ms < PAUSE_MS_MAX ? most_ms : PAUSE_MS_MAX));
+}
+
+static int64_t monotonic_us(void)
+{
+    return th_clock_monotonic_us(&th_clock_real);
+}
+
+static void leave_turn(struct kafka_ingest *ingest)
+{
+    ingest->turn_at_us = monotonic_us() + (TURN_MS + random_ms(PAUSE_MS_MAX)) * TH_US_PER_MS;
+}
+
+/* The lock is held, but not while waiting. */
+static void await_turn(struct kafka_ingest *ingest)
+{
+    int64_t left_us;
+
+    while (!ingest->producer && (left_us = ingest->turn_at_us - monotonic_us()) > 0) {
+        pthread_mutex_unlock(&ingest->lock);
+        (void)usleep((useconds_t)left_us);
+        pthread_mutex_lock(&ingest->lock);
+    }
 }
 
 static enum th_code run_batch(struct kafka_ingest *ingest, struct batch *batch,
@@ -348,11 +380,15 @@ static enum th_code run_batch(struct kafka_ingest *ingest, struct batch *batch,
 
     for (int tries = 0; tries < TRIES_MAX; tries++) {
         pthread_mutex_lock(&ingest->lock);
+        await_turn(ingest);
         code = try_batch(ingest, batch, arena, err);
+        if (code == TH_FENCED)
+            leave_turn(ingest);
         pthread_mutex_unlock(&ingest->lock);
         if (code != TH_ABORTED && code != TH_FENCED)
             return code;
-        pause_at_random(tries);
+        if (code == TH_ABORTED)
+            pause_at_random(tries);
     }
     return th_fail(err, TH_UNAVAILABLE, "ingest: others write again and again");
 }

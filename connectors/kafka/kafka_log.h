@@ -12,8 +12,8 @@
  *   900 kB).
  * - An append that touches one partition is a batch, written whole or not at all, and so is each
  *   request without an idempotency key that does. Every other one, and each with a key, is a
- * transaction of the one writer for ingest of the whole installation: processes that ingest by
- * turns fence each other, which is slow, not wrong.
+ *   transaction of the one writer for ingest of the whole installation. Several processes that
+ *   ingest take turns at being that writer, of a tenth of a second or so.
  *
  * Several processes on several hosts may have it open. Nothing here depends on another store.
  */
