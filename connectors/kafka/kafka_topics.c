@@ -143,7 +143,8 @@ static enum th_code await_topics(const struct kafka_log_config *config, struct k
 
     do
         code = kafka_scout_stable(scout, list, err);
-    while (code == TH_UNAVAILABLE && th_clock_monotonic_us(&th_clock_real) < deadline_us);
+    while ((code == TH_UNAVAILABLE || code == TH_NOT_FOUND) &&
+           th_clock_monotonic_us(&th_clock_real) < deadline_us);
     return code;
 }
 
