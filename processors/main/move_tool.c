@@ -1,19 +1,30 @@
-/* move_tool.c - `telehub log copy`. */
+/* move_tool.c - `telehub log copy` and `telehub replay`: a log becomes another one. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/eventlog/archive/archive_log.h"
 #include "common/eventlog/copy.h"
+#include "common/eventlog/replay.h"
 #include "common/json_out.h"
 #include "processors/main/chosen_log.h"
 #include "processors/main/installation.h"
-#include "processors/main/move_progress.h"
+#include "processors/main/progress.h"
 #include "processors/main/tools.h"
 
 #define PARTITIONS_DATABASE 4
 #define PARTITIONS_KAFKA    32
+
+/* Told on standard error. */
+static void show(void *arg, const struct log_progress *now)
+{
+    progress_show(arg, now->doing, now->done, now->size, (int64_t)now->records,
+                  (int64_t)now->bytes);
+}
 
 /* --- log copy ----------------------------------------------------------------------------------
  */
@@ -41,28 +52,36 @@ static bool is_kafka(const char *location)
     return strncmp(location, "kafka:", strlen("kafka:")) == 0;
 }
 
+/* partitions: of one that there is not yet, unless the line says so. */
 static enum th_code make_target(struct cli *cli, struct ends *ends, const char *location,
-                                struct th_err *err)
+                                int preset, struct th_err *err)
 {
     int64_t partitions;
     int64_t replication;
 
-    TH_TRY(cli_int(cli, "--partitions", 1, 64,
-                   is_kafka(location) ? PARTITIONS_KAFKA : PARTITIONS_DATABASE, &partitions, err));
+    TH_TRY(cli_int(cli, "--partitions", 1, 64, preset, &partitions, err));
     TH_TRY(cli_int(cli, "--replication", 1, 15, th_conf_int(ends->conf, "replication"),
                    &replication, err));
     TH_TRY(chosen_log_make_at(ends->conf, location, (int)partitions, (int)replication, err));
     return chosen_log_at(ends->conf, ends->conninfo, location, &ends->target, err);
 }
 
-static enum th_code ends_open(struct cli *cli, struct ends *ends, struct th_err *err)
+static enum th_code ends_begin(struct cli *cli, struct ends *ends, struct th_err *err)
 {
     TH_TRY(tool_settings(cli, &ends->conf, ends->conninfo, err));
-    TH_TRY(cli_int(cli, "--slots", 1, LOG_SLOTS_MAX, th_conf_int(ends->conf, "slots"), &ends->slots,
-                   err));
+    return cli_int(cli, "--slots", 1, LOG_SLOTS_MAX, th_conf_int(ends->conf, "slots"), &ends->slots,
+                   err);
+}
+
+static enum th_code ends_open(struct cli *cli, struct ends *ends, struct th_err *err)
+{
+    const char *target = cli->words[1];
+
+    TH_TRY(ends_begin(cli, ends, err));
     if (chosen_log_at(ends->conf, ends->conninfo, cli->words[0], &ends->source, err) != TH_OK)
         return th_wrap(err, "the source");
-    if (make_target(cli, ends, cli->words[1], err) != TH_OK)
+    if (make_target(cli, ends, target, is_kafka(target) ? PARTITIONS_KAFKA : PARTITIONS_DATABASE,
+                    err) != TH_OK)
         return th_wrap(err, "the target");
     return TH_OK;
 }
@@ -128,18 +147,19 @@ static void print_text(const struct ends *ends, const struct log_copied *copied)
 
 static enum th_code copy_between(const struct cli *cli, const struct ends *ends, struct th_err *err)
 {
-    struct move_progress progress = {0};
+    struct progress progress;
     struct log_copied copied;
     const struct log_copy copy = {
         .source = ends->source,
         .target = ends->target,
         .cores = tool_cores,
         .slots = (int)ends->slots,
-        .watch = move_progress_watch(&progress),
+        .watch = {show, &progress},
     };
 
+    progress_begin(&progress, cli->is_json);
     enum th_code code = log_copy_run(&copy, &copied, err);
-    move_progress_end(&progress);
+    progress_end(&progress);
     TH_TRY(code);
     if (cli->is_json)
         return print_json(ends, &copied);
@@ -169,6 +189,118 @@ static enum th_code log_copy(struct cli *cli, struct th_err *err)
     return code;
 }
 
+/* --- replay ------------------------------------------------------------------------------------
+ */
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static enum th_code open_source(const struct ends *ends, const char *location,
+                                struct th_log **out_log, struct th_err *err)
+{
+    if (strcmp(location, CHOSEN_LOG_THIS) != 0 && is_folder(location))
+        return archive_log_open(location, out_log, err);
+    return chosen_log_at(ends->conf, ends->conninfo, location, out_log, err);
+}
+
+/* "max", or how many times as fast as it was: "1x", "100x". */
+static enum th_code speed_of(struct cli *cli, int *out_speed, struct th_err *err)
+{
+    const char *given = cli_value(cli, "--speed");
+    char *end = NULL;
+
+    *out_speed = 0;
+    if (!given || strcmp(given, "max") == 0)
+        return TH_OK;
+    long speed = strtol(given, &end, 10);
+    if (strcmp(end, "x") != 0 || speed < 1 || speed > REPLAY_SPEED_MAX)
+        return cli_usage(cli, err, "--speed %s: say max, or how many times as fast: 1x, 100x",
+                         given);
+    *out_speed = (int)speed;
+    return TH_OK;
+}
+
+static void print_replayed(const struct cli *cli, const struct ends *ends,
+                           const struct log_replayed *replayed)
+{
+    if (cli->is_json)
+        printf("{\"source\":\"%s\",\"target\":\"%s\",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64
+               ",\"bytes\":%" PRIu64 "}\n",
+               th_log_id(ends->source), th_log_id(ends->target), replayed->records,
+               replayed->left_out, replayed->bytes);
+    else
+        printf("log %s was replayed from %s: %" PRIu64 " records, %" PRIu64
+               " left out; telehub view rebuild makes its views\n",
+               th_log_id(ends->target), th_log_id(ends->source), replayed->records,
+               replayed->left_out);
+}
+
+static enum th_code replay_between(const struct cli *cli, const struct ends *ends,
+                                   const struct log_replay *asked, struct th_err *err)
+{
+    struct progress progress;
+    struct log_replayed replayed;
+    const struct log_replay replay = {
+        .source = ends->source,
+        .target = ends->target,
+        .slots = (int)ends->slots,
+        .speed = asked->speed,
+        .filter = asked->filter,
+        .watch = {show, &progress},
+    };
+
+    progress_begin(&progress, cli->is_json);
+    enum th_code code = log_replay_run(&replay, &replayed, err);
+    progress_end(&progress);
+    if (code == TH_OK)
+        print_replayed(cli, ends, &replayed);
+    return code;
+}
+
+static enum th_code replay_with(struct cli *cli, struct ends *ends, struct th_err *err)
+{
+    const char *filter = cli_value(cli, "--filter");
+    struct log_replay replay = {0};
+
+    TH_TRY(speed_of(cli, &replay.speed, err));
+    if (filter && replay_filter_parse(filter, &replay.filter, err) != TH_OK)
+        return cli_usage(cli, err, "%s", err->text);
+    TH_TRY(ends_begin(cli, ends, err));
+    if (open_source(ends, cli->words[0], &ends->source, err) != TH_OK)
+        return th_wrap(err, "the source");
+    if (make_target(cli, ends, cli_value(cli, "--to"),
+                    th_log_partitions(ends->source, TOPIC_SEND_EVENTS), err) != TH_OK)
+        return th_wrap(err, "the target");
+    return replay_between(cli, ends, &replay, err);
+}
+
+static enum th_code replay(struct cli *cli, struct th_err *err)
+{
+    struct ends ends = {0};
+
+    enum th_code code = replay_with(cli, &ends, err);
+    ends_fini(&ends);
+    return code;
+}
+
+static const struct cli_option replay_options[] = {
+    {"--to", "NEW_LOG", "where to: kafka://HOST:PORT/PREFIX, or a database as libpq takes it",
+     true},
+    {"--speed", "max|Nx", "N times as fast as it was; max (the default): as fast as it goes",
+     false},
+    {"--filter", "LIST",
+     "tenant=…,campaign=…,from=…,to=… (times as 2026-11-02T10:00:00Z); reference topics come whole",
+     false},
+    {"--partitions", "N", "of the new log (default: as many as the source has)", false},
+    {"--replication", "N", "likewise, on Kafka (default: the setting replication)", false},
+    {"--slots", "N", "of each processor that wrote the source (default: the setting slots)", false},
+    {NULL, NULL, NULL, false},
+};
+
 static const struct cli_option copy_options[] = {
     {"--partitions", "N",
      "of a target that there is not yet (default: 4 in a database, 32 on Kafka)", false},
@@ -185,5 +317,13 @@ const struct cli_command tool_move_commands[] = {
      "  telehub log copy this kafka://10.0.0.1:9092,10.0.0.2:9092/th. --slots 8\n"
      "  telehub log copy this 'host=/run/postgresql dbname=telehub_new' --partitions 16",
      copy_options, log_copy},
+    {"replay", "SOURCE", 1, 1,
+     "Play a log or an archive into a new log, to be looked at: only materialize works on it, "
+     "nobody is called. SOURCE: this, kafka://HOST:PORT/PREFIX, a database as libpq takes it, or "
+     "the folder of an archive.",
+     "  telehub replay this --to 'host=/run/postgresql dbname=telehub_replayed'\n"
+     "  telehub replay /var/lib/telehub/archive --to 'dbname=look' --speed 100x \\\n"
+     "      --filter tenant=pratham,from=2026-11-01T00:00:00Z",
+     replay_options, replay},
     {0},
 };

@@ -7,8 +7,8 @@
 #include "tests/move/story.h"
 #include "tests/unit/test.h"
 
-#define CHAPTERS     30
-#define KILLS        6
+#define CHAPTERS     20
+#define KILLS        4
 #define LIFE_MS      300
 #define CONNINFO_MAX 512
 
