@@ -214,7 +214,7 @@ static void test_what_is_refused(void **unused)
          broker.tls_port,
          {0},
          TH_UNAVAILABLE,
-         {"ApiVersion", "kafka_tls=yes"}},
+         {"Disconnected", "kafka_tls=yes"}},
         {"TLS to a plain port",
          "127.0.0.1",
          broker.port,
