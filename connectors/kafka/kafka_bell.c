@@ -8,7 +8,9 @@
 
 #include "connectors/kafka/kafka_internal.h"
 
-#define ALL_PARTS UINT64_MAX
+#define ALL_PARTS   UINT64_MAX
+#define QUIET_LOOKS 50 /* that found nothing, one after the other … */
+#define QUIET_TIMES 3  /* … and it is looked so much less often, until one finds something */
 
 struct listener {
     struct th_log_listener base;
@@ -95,27 +97,38 @@ static void compare(struct kafka_bell *bell, uint32_t topics,
         }
 }
 
-static void look(struct kafka_bell *bell)
+/* Has anything grown? */
+static bool look(struct kafka_bell *bell)
 {
     uint32_t topics = watched(bell);
     struct kafka_grown grown = {0};
 
     if (topics == 0)
-        return;
+        return false;
     TH_AUTO(kafka_list) rd_kafka_topic_partition_list_t *list = list_of(bell->log, topics);
     if (kafka_scout_stable(bell->log->scout, list, NULL) != TH_OK)
-        return; /* a hint may be lost */
+        return false; /* a hint may be lost */
     compare(bell, topics, list, &grown);
     kafka_bell_ring(bell, &grown);
+    return grown.topics != 0;
 }
 
+/* A look is a question about hundreds of partitions, and most of what an idle installation does. */
 static void *run(void *arg)
 {
     struct kafka_bell *bell = arg;
     struct pollfd stop = {.fd = bell->stop, .events = POLLIN};
 
-    while (poll(&stop, 1, bell->log->config.watch_ms) == 0)
-        look(bell);
+    int watch_ms = bell->log->config.watch_ms;
+    int quiet = 0;
+
+    while (poll(&stop, 1, quiet < QUIET_LOOKS ? watch_ms : watch_ms * QUIET_TIMES) == 0) {
+        if (look(bell))
+            quiet = 0;
+        else if (quiet < QUIET_LOOKS)
+            quiet++;
+        kafka_reader_retire(bell->log);
+    }
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* kafka_bell.h - wakes listeners when topics grow: by writers of this process at once; by others
- * when a look at the ends of the partitions, every watch_ms, finds them moved. Any thread.
+ * when a look at the ends of the partitions, every watch_ms (three times that while nothing comes),
+ * finds them moved. Any thread.
  */
 #ifndef TELEHUB_CONNECTORS_KAFKA_KAFKA_BELL_H
 #define TELEHUB_CONNECTORS_KAFKA_KAFKA_BELL_H

@@ -172,6 +172,9 @@ enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, str
 void kafka_reader_seek(struct th_log_reader *base, struct log_place place);
 void kafka_reader_close(struct th_log_reader *base);
 
+/* Close a consumer that has waited long for its next reader, if there is one. */
+void kafka_reader_retire(struct kafka_log *log);
+
 /* --- kafka_session.c ---------------------------------------------------------------------- */
 
 enum th_code kafka_session_open(struct th_log *base, enum log_app app, int slot,

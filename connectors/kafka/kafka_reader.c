@@ -12,6 +12,7 @@
 
 #define BUFFER_BYTES   ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
 #define BEYOND_LOOK_US (100 * TH_US_PER_MS)
+#define RETIRE_US      (10 * TH_US_PER_SEC) /* without a reader */
 #define POLL_MS        5
 #define FIRST_WAIT_MS  5000 /* for the first answer after an assignment, which may connect */
 #define OWED_WAIT_MS   5000 /* for what is there for all to see */
@@ -63,22 +64,36 @@ static void know_topics(struct kafka_client *client, int timeout_ms)
         rd_kafka_metadata_destroy(metadata);
 }
 
+/* With the lock: take the one that rests longest, if it has rested so long. */
+static struct kafka_client *first_rested(struct kafka_log *log, int64_t rested_us)
+{
+    if (log->idle_n == 0 || now_us() - log->idle[0]->rests_us < rested_us)
+        return NULL;
+    struct kafka_client *client = log->idle[0];
+    log->idle_n--;
+    memmove(log->idle, log->idle + 1, log->idle_n * sizeof(struct kafka_client *));
+    return client;
+}
+
 /* The one that rests longest: a fetch of its last reader may still be on its way, and the first of
  * the next one waits for it. While there is room, another one is opened rather than waited for. */
 static struct kafka_client *take_idle(struct kafka_log *log)
 {
-    struct kafka_client *client = NULL;
-
     pthread_mutex_lock(&log->idle_lock);
-    if (log->idle_n > 0 &&
-        (log->idle_n == KAFKA_IDLE_MAX ||
-         now_us() - log->idle[0]->rests_us > KAFKA_FETCH_WAIT_MS * TH_US_PER_MS)) {
-        client = log->idle[0];
-        log->idle_n--;
-        memmove(log->idle, log->idle + 1, log->idle_n * sizeof(struct kafka_client *));
-    }
+    bool is_full = log->idle_n == KAFKA_IDLE_MAX;
+    struct kafka_client *client =
+        first_rested(log, is_full ? 0 : KAFKA_FETCH_WAIT_MS * TH_US_PER_MS);
     pthread_mutex_unlock(&log->idle_lock);
     return client;
+}
+
+/* Even one that rests costs: its library looks after it every second. */
+void kafka_reader_retire(struct kafka_log *log)
+{
+    pthread_mutex_lock(&log->idle_lock);
+    struct kafka_client *client = first_rested(log, RETIRE_US);
+    pthread_mutex_unlock(&log->idle_lock);
+    kafka_client_close(client);
 }
 
 static enum th_code borrow(struct kafka_log *log, struct kafka_client **out_client,
