@@ -10,6 +10,7 @@
 
 #define LOOK_BACK_FIRST 8 /* offsets before the stable end, for a record; then 8 times as many */
 #define UNSTABLE_MS     20
+#define ASKED_MS        (3600 * 1000) /* the most that the library allows */
 #define AGAIN_MS        20
 #define ENDS_KEPT       64
 #define TOPICS_TRY_MS   500
@@ -374,6 +375,9 @@ static enum th_code read_group(rd_kafka_event_t *event, int64_t *out_offset, cha
     return TH_OK;
 }
 
+/* The library's own timeout is not ours: in 2.0.2 a coordinator that comes back after a question
+ * was given up ends the program ("eonce->refcnt > 0"). An answer that comes after we have stopped
+ * waiting finds no queue, and is dropped. */
 static rd_kafka_event_t *ask_group(struct kafka_scout *scout, const char *group,
                                    const rd_kafka_topic_partition_list_t *list, bool is_stable)
 {
@@ -385,7 +389,7 @@ static rd_kafka_event_t *ask_group(struct kafka_scout *scout, const char *group,
         rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     char why[256];
 
-    rd_kafka_AdminOptions_set_request_timeout(options, scout->timeout_ms, why, sizeof why);
+    rd_kafka_AdminOptions_set_request_timeout(options, ASKED_MS, why, sizeof why);
     rd_kafka_error_t *error = rd_kafka_AdminOptions_set_require_stable_offsets(options, is_stable);
     if (error)
         rd_kafka_error_destroy(error);
