@@ -290,9 +290,16 @@ enum kafka_step kafka_producer_offsets(struct kafka_producer *producer, const ch
                                        const rd_kafka_topic_partition_list_t *offsets,
                                        struct th_err *err)
 {
-    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata_new(group);
+    rd_kafka_consumer_group_metadata_t *metadata;
     enum verdict verdict;
 
+    /* The call that follows may wait for ever, whatever its timeout, for a coordinator whose
+     * connection is gone (librdkafka's issue 5456; met with 2.16). */
+    if (kafka_producer_is_tainted(producer)) {
+        th_fail(err, TH_UNAVAILABLE, "a connection was lost during a transaction");
+        return KAFKA_UNKNOWN;
+    }
+    metadata = rd_kafka_consumer_group_metadata_new(group);
     do {
         verdict =
             judge(producer,
