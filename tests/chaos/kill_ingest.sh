@@ -3,12 +3,15 @@
 # 202 is in the log exactly once, a repeat with the same key gives the same id, and nobody is called
 # twice because a client had to repeat.
 #
-#   tests/chaos/kill_ingest.sh [KILLS [SEED]]      20 kills by default; 6 in tests/run
+#   tests/chaos/kill_ingest.sh [--log postgres|kafka] [KILLS [SEED]]     20 kills by default; 6 in tests/run
 #
-# Kills alternate: all processes of Postgres at once, as a power cut would; the gateway's process.
+# Kills alternate: all processes of Postgres at once, as a power cut would, or, where the log lies in it,
+# Kafka's only node; the gateway's process.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
+chaos_log "$@"
+shift "$options_n"
 kills=${1:-20} seed=${2:-1}
 [[ $kills =~ ^[1-9][0-9]?$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,6p' "$0" >&2; exit 2; }
 
@@ -27,7 +30,10 @@ for ((i = 0; i < kills; i++)); do
         --seconds 1 --patience 120 --out "$work/answers.$i" >"$work/client.$i" &
     client=$!
     nap "0.$(between 10 90)"
-    if [ $((i % 2)) = 0 ]; then
+    if [ $((i % 2)) = 0 ] && [ "$log" = kafka ]; then
+        what=Kafka
+        kill_kafka
+    elif [ $((i % 2)) = 0 ]; then
         what=Postgres
         cluster_kill "$dir/postgres"
     else
@@ -86,4 +92,4 @@ curl -fsS "$ledger_url/summary" >"$work/summary"
 jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null ||
     fail "somebody was called twice: $(<"$work/summary")"
 say "ledger: $(<"$work/summary")"
-echo "passed: $kills kills, seed $seed: $requests accepted requests are in the log once, repeats are told the same id"
+echo "passed: $kills kills on $log, seed $seed: $requests accepted requests are in the log once, repeats are told the same id"
