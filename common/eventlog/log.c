@@ -165,6 +165,34 @@ enum th_code th_log_health(struct th_log *log, struct th_err *err)
     return log->ops->health ? log->ops->health(log, err) : TH_OK;
 }
 
+enum th_code th_log_start(struct th_log *log, enum topic topic, int part, int64_t *out_start,
+                          struct th_err *err)
+{
+    TH_TRY(check_place(log, (struct log_place){topic, part, 0}, err));
+    return log->ops->start(log, topic, part, out_start, err);
+}
+
+enum th_code th_log_trim(struct th_log *log, const struct log_place *places, size_t n,
+                         struct th_err *err)
+{
+    TH_AUTO(free) void *memory = calloc(n + 1, sizeof *places);
+    struct log_place *bounded = memory;
+    struct part_set seen = {0};
+
+    if (!bounded)
+        return th_fail(err, TH_NOMEM, "%zu partitions", n);
+    for (size_t i = 0; i < n; i++) {
+        int64_t end;
+        TH_TRY(check_place(log, places[i], err));
+        TH_TRY(part_set_add(&seen, places[i], err));
+        TH_TRY(log->ops->end(log, places[i].topic, places[i].part, &end, err));
+        bounded[i] = places[i];
+        if (bounded[i].offset >= end)
+            bounded[i].offset = end > 0 ? end - 1 : 0;
+    }
+    return n ? log->ops->trim(log, bounded, n, err) : TH_OK;
+}
+
 void th_log_close(struct th_log *log)
 {
     if (log)

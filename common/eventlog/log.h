@@ -126,6 +126,20 @@ enum th_code th_log_end(struct th_log *log, enum topic topic, int part, int64_t 
 TH_MUST_USE
 enum th_code th_log_health(struct th_log *log, struct th_err *err);
 
+/* The first offset that is still there; 0 until something was trimmed. */
+TH_MUST_USE
+enum th_code th_log_start(struct th_log *log, enum topic topic, int part, int64_t *out_start,
+                          struct th_err *err);
+
+/* Drop what lies before each place's offset, for ever. A log may drop less (Postgres: whole
+ * batches; th_log_start tells), never more, and a partition's last record always stays. Whoever
+ * reads what was dropped is told TH_NOT_FOUND. May take minutes; others go on reading and writing.
+ * Whether anybody still needs it is not asked here. Errors: TH_UNAVAILABLE, … (some of it may have
+ * happened; the same call goes on) */
+TH_MUST_USE
+enum th_code th_log_trim(struct th_log *log, const struct log_place *places, size_t n,
+                         struct th_err *err);
+
 void th_log_close(struct th_log *log);
 
 /* --- ingest: append at most once per idempotency key -------------------------------------- */
@@ -187,7 +201,8 @@ enum th_code th_log_reader_open(struct th_log *log, const struct log_place *from
  * What was committed through this struct th_log is seen at once, and so is whatever was there when
  * the reader was opened; what another process commits after that, within 250 ms.
  *
- * Errors: TH_UNAVAILABLE; TH_CORRUPT (checksum, or a gap: stop and alarm); TH_NOMEM. After an
+ * Errors: TH_UNAVAILABLE; TH_CORRUPT (checksum, or a gap: stop and alarm); TH_NOT_FOUND (what
+ * comes next was dropped by th_log_trim); TH_NOMEM. After an
  * error the reader stands where it stood. */
 TH_MUST_USE
 enum th_code th_log_reader_read(struct th_log_reader *reader, size_t bytes_max,

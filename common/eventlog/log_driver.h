@@ -66,6 +66,14 @@ struct th_log_ops {
      * that can only be read, which has none of these. */
     enum th_code (*set_mark)(struct th_log *log, enum log_mark mark, const char *origin,
                              struct th_err *err);
+    enum th_code (*start)(struct th_log *log, enum topic topic, int part, int64_t *out_start,
+                          struct th_err *err);
+
+    /* Each place's offset is that of its partition's last record, or before that; partitions are
+     * distinct. Every step may be the last: what was dropped is not there, what was not is whole.
+     */
+    enum th_code (*trim)(struct th_log *log, const struct log_place *places, size_t n,
+                         struct th_err *err);
 
     /* Sets outcome of each claim, and by outcome: places (from the arena), or replayed_status and
      * replayed_body. A claim without a key is always STORED. A claim without outputs still keeps

@@ -260,11 +260,46 @@ static void memory_close(struct th_log *base)
     free(log);
 }
 
+/* --- giving up ----------------------------------------------------------------------------- */
+
+static enum th_code memory_start(struct th_log *base, enum topic topic, int part,
+                                 int64_t *out_start, struct th_err *err)
+{
+    struct memory_log *log = memory_of(base);
+
+    memory_lock(log);
+    bool is_down = log->down & MEMORY_DOWN_READ;
+    int64_t start = (int64_t)memory_store_part(&log->store, topic, part)->start;
+    memory_unlock(log);
+    if (is_down)
+        return th_fail(err, TH_UNAVAILABLE, "memory log: reads are down");
+    *out_start = start;
+    return TH_OK;
+}
+
+static enum th_code memory_trim(struct th_log *base, const struct log_place *places, size_t n,
+                                struct th_err *err)
+{
+    struct memory_log *log = memory_of(base);
+
+    (void)err;
+    memory_lock(log);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_part *part = memory_store_part(&log->store, places[i].topic, places[i].part);
+        if (part->start < (size_t)places[i].offset)
+            part->start = (size_t)places[i].offset;
+    }
+    memory_unlock(log);
+    return TH_OK;
+}
+
 static const struct th_log_ops memory_ops = {
     .name = "memory",
     .append = memory_append,
     .end = memory_end,
     .set_mark = memory_set_mark,
+    .start = memory_start,
+    .trim = memory_trim,
     .ingest = memory_ingest,
     .answers = memory_answers,
     .close = memory_close,

@@ -15,7 +15,8 @@ struct memory_record {
 
 struct memory_part {
     struct memory_record *at;
-    size_t n; /* published */
+    size_t n;     /* published */
+    size_t start; /* those before it were given up; their bytes stay */
     size_t staged;
     size_t cap;
 };

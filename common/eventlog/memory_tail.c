@@ -49,6 +49,23 @@ static enum th_code reserve_seen(struct memory_reader *reader, size_t n)
     return TH_OK;
 }
 
+/* Does one of them stand before what is still there? */
+static enum th_code check_starts(struct memory_log *log, const struct memory_reader *reader,
+                                 struct th_err *err)
+{
+    for (size_t i = 0; i < reader->n; i++) {
+        const struct log_place *from = &reader->at[i];
+        const struct memory_part *part = memory_store_part(&log->store, from->topic, from->part);
+        if ((size_t)from->offset < part->start)
+            return th_fail(err, TH_NOT_FOUND,
+                           "%s/%d: offset %lld was dropped from the log, which begins at %zu: its "
+                           "archive has it",
+                           topic_name(from->topic), from->part, (long long)from->offset,
+                           part->start);
+    }
+    return TH_OK;
+}
+
 /* Views of what there is, into the log itself; at most bytes_max, but at least one record. Each
  * partition may fill its share of what those before it left over, so that a full one cannot starve
  * the others. */
@@ -131,8 +148,13 @@ enum th_code memory_reader_read(struct th_log_reader *base, size_t bytes_max,
     size_t n = 0;
 
     memory_lock(log);
-    enum th_code code =
-        log->down & MEMORY_DOWN_READ ? TH_UNAVAILABLE : look(log, reader, bytes_max, &n);
+    bool is_down = log->down & MEMORY_DOWN_READ;
+    enum th_code code = is_down ? TH_OK : check_starts(log, reader, err);
+    if (code != TH_OK) {
+        memory_unlock(log);
+        return code;
+    }
+    code = is_down ? TH_UNAVAILABLE : look(log, reader, bytes_max, &n);
     memory_unlock(log);
     /* Published bytes neither move nor change: they are copied outside the lock. */
     if (code == TH_OK && n)

@@ -175,6 +175,13 @@ void kafka_reader_close(struct th_log_reader *base);
 /* Close a consumer that has waited long for its next reader, if there is one. */
 void kafka_reader_retire(struct kafka_log *log);
 
+/* --- kafka_trim.c ------------------------------------------------------------------------- */
+
+enum th_code kafka_start(struct th_log *base, enum topic topic, int part, int64_t *out_start,
+                         struct th_err *err);
+enum th_code kafka_trim(struct th_log *base, const struct log_place *places, size_t n,
+                        struct th_err *err);
+
 /* --- kafka_session.c ---------------------------------------------------------------------- */
 
 enum th_code kafka_session_open(struct th_log *base, enum log_app app, int slot,

@@ -291,8 +291,8 @@ static struct part *part_named(struct reader *reader, const rd_kafka_message_t *
 /* Retention ate what was not read, or the cluster has lost records: nobody may go on. */
 static enum th_code out_of_range(const struct part *part, struct th_err *err)
 {
-    return th_fail(err, TH_CORRUPT,
-                   "%s/%d offset %" PRId64 " is not there any more, and was not read",
+    return th_fail(err, TH_NOT_FOUND,
+                   "%s/%d offset %" PRId64 " was dropped from the log: its archive has it",
                    topic_name(part->next.topic), part->next.part, part->seen_to);
 }
 

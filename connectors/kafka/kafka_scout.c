@@ -101,12 +101,13 @@ enum th_code kafka_scout_topics(struct kafka_scout *scout,
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
-/* Timestamp -1 asks for the end; a consumer of committed records is told the last stable offset. */
-static rd_kafka_resp_err_t ask_stable(struct kafka_scout *scout,
-                                      rd_kafka_topic_partition_list_t *list)
+/* Timestamp -1 asks for the end, -2 for the beginning; a consumer of committed records is told the
+ * last stable offset. */
+static rd_kafka_resp_err_t ask_bound(struct kafka_scout *scout, int64_t which,
+                                     rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        list->elems[i].offset = which;
     rd_kafka_resp_err_t code =
         rd_kafka_offsets_for_times(scout->client->rk, list, scout->timeout_ms);
     for (int i = 0; i < list->cnt && !code; i++) {
@@ -126,30 +127,36 @@ static bool is_passing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
-enum th_code kafka_scout_stable(struct kafka_scout *scout, rd_kafka_topic_partition_list_t *list,
-                                struct th_err *err)
+static enum th_code bounds(struct kafka_scout *scout, int64_t which,
+                           rd_kafka_topic_partition_list_t *list, struct th_err *err)
 {
     int64_t deadline_ms = now_ms() + scout->timeout_ms;
 
     for (;;) {
-        rd_kafka_resp_err_t code = ask_stable(scout, list);
+        rd_kafka_resp_err_t code = ask_bound(scout, which, list);
         if (!code)
             return TH_OK;
         if (!is_passing(code) || now_ms() > deadline_ms)
-            return kafka_fail(err, code, "asking where partitions end");
+            return kafka_fail(err, code, "asking where partitions begin and end");
         poll(NULL, 0, AGAIN_MS);
     }
 }
 
-static enum th_code stable_of(struct kafka_scout *scout, const char *topic, int part,
-                              int64_t *out_stable, struct th_err *err)
+enum th_code kafka_scout_stable(struct kafka_scout *scout, rd_kafka_topic_partition_list_t *list,
+                                struct th_err *err)
+{
+    return bounds(scout, RD_KAFKA_OFFSET_END, list, err);
+}
+
+static enum th_code bound_of(struct kafka_scout *scout, const char *topic, int part, int64_t which,
+                             int64_t *out_bound, struct th_err *err)
 {
     TH_AUTO(kafka_list)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
     rd_kafka_topic_partition_list_add(list, topic, part);
-    TH_TRY(kafka_scout_stable(scout, list, err));
-    *out_stable = list->elems[0].offset;
+    TH_TRY(bounds(scout, which, list, err));
+    *out_bound = list->elems[0].offset;
     return TH_OK;
 }
 
@@ -181,7 +188,7 @@ enum th_code kafka_scout_settled(struct kafka_scout *scout, const struct kafka_l
 
     TH_TRY(high_of(config, topic, part, &high, err));
     for (;;) {
-        TH_TRY(stable_of(scout, topic, part, &stable, err));
+        TH_TRY(bound_of(scout, topic, part, RD_KAFKA_OFFSET_END, &stable, err));
         if (stable >= high)
             break;
         if (now_ms() > deadline_ms)
@@ -190,6 +197,12 @@ enum th_code kafka_scout_settled(struct kafka_scout *scout, const struct kafka_l
     }
     *out_high = high;
     return TH_OK;
+}
+
+enum th_code kafka_scout_start(struct kafka_scout *scout, const char *topic, int part,
+                               int64_t *out_start, struct th_err *err)
+{
+    return bound_of(scout, topic, part, RD_KAFKA_OFFSET_BEGINNING, out_start, err);
 }
 
 /* --- walking ---------------------------------------------------------------------------------- */
@@ -287,14 +300,31 @@ static struct known_end *known_of(struct kafka_scout *scout, const char *topic, 
     return NULL;
 }
 
-/* Never before what is known: records do not go away. */
+/* Walk to the end from there, or, where that was given up meanwhile, from the start of what is
+ * left; *from says which. */
+static enum th_code walk_to_end(struct kafka_scout *scout, const char *topic, int part,
+                                int64_t *from, int64_t stable, int64_t *end, struct th_err *err)
+{
+    int64_t start;
+
+    enum th_code code = walk(scout, topic, part, *from, stable, note_end, end, err);
+    if (code == TH_OK || kafka_scout_start(scout, topic, part, &start, NULL) != TH_OK ||
+        *from >= start)
+        return code;
+    *from = start;
+    return walk(scout, topic, part, start, stable, note_end, end, err);
+}
+
+/* Never before what is known, nor before what is still there. */
 static enum th_code look_back(struct kafka_scout *scout, const char *topic, int part,
                               int64_t stable, int64_t known, int64_t *out_end, struct th_err *err)
 {
     for (int64_t back = LOOK_BACK_FIRST;; back *= 8) {
         int64_t from = stable - back > known ? stable - back : known;
         int64_t end = -1;
-        TH_TRY(walk(scout, topic, part, from, stable, note_end, &end, err));
+        int64_t asked = from;
+        TH_TRY(walk_to_end(scout, topic, part, &from, stable, &end, err));
+        known = from > asked ? from : known;
         if (end >= 0 || from <= known) {
             *out_end = end >= 0 ? end : known;
             return TH_OK;
@@ -328,7 +358,7 @@ enum th_code kafka_scout_end(struct kafka_scout *scout, const char *topic, int p
     int64_t stable;
     int64_t end;
 
-    TH_TRY(stable_of(scout, topic, part, &stable, err));
+    TH_TRY(bound_of(scout, topic, part, RD_KAFKA_OFFSET_END, &stable, err));
     if (stable == 0) {
         *out_end = 0;
         return TH_OK;

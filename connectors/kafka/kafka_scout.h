@@ -29,6 +29,11 @@ TH_MUST_USE
 enum th_code kafka_scout_stable(struct kafka_scout *scout, rd_kafka_topic_partition_list_t *list,
                                 struct th_err *err);
 
+/* The first offset that is still there: 0, or what DeleteRecords left. */
+TH_MUST_USE
+enum th_code kafka_scout_start(struct kafka_scout *scout, const char *topic, int part,
+                               int64_t *out_start, struct th_err *err);
+
 /* One more than the last committed record's offset; 0 if there is none. */
 TH_MUST_USE
 enum th_code kafka_scout_end(struct kafka_scout *scout, const char *topic, int part,

@@ -115,6 +115,13 @@ enum th_code pg_reader_read(struct th_log_reader *base, size_t bytes_max, struct
 void pg_reader_seek(struct th_log_reader *base, struct log_place place);
 void pg_reader_close(struct th_log_reader *base);
 
+/* --- pg_trim.c -------------------------------------------------------------------------- */
+
+enum th_code pg_start(struct th_log *base, enum topic topic, int part, int64_t *out_start,
+                      struct th_err *err);
+enum th_code pg_trim(struct th_log *base, const struct log_place *places, size_t n,
+                     struct th_err *err);
+
 /* --- pg_session.c, pg_commit.c ------------------------------------------------------------------
  */
 

@@ -251,8 +251,9 @@ static enum th_code use_all(struct pg_reader *reader, struct th_arena *arena, si
 /* seg: the segment with the greatest floor not above the offset. floor: the batch in it that begins
  * at or before the offset; null in an empty segment. */
 static const struct pg_statement sql_locate = {
-    "SELECT c.i, s.seg, s.floor_offset, f.base_offset, f.n"
+    "SELECT c.i, h.log_start, s.seg, s.floor_offset, f.base_offset, f.n"
     " FROM unnest($1::int4[], $2::int2[], $3::int2[], $4::int8[]) c(i, t, p, next)"
+    " JOIN eventlog.partition_head h ON h.topic_id = c.t AND h.part = c.p"
     " CROSS JOIN LATERAL (SELECT g.seg, g.floor_offset FROM eventlog.segment g"
     "   WHERE g.topic_id = c.t AND g.part = c.p AND g.floor_offset <= c.next"
     "   ORDER BY g.floor_offset DESC, g.seg DESC LIMIT 1) s"
@@ -266,9 +267,21 @@ static bool is_unlocated(const struct partition *part)
     return !part->is_located && !part->at_hand.block;
 }
 
+/* What was there and is not any more is no gap, and nothing to wait for. */
+static enum th_code check_start(const struct partition *part, int64_t start, struct th_err *err)
+{
+    if (part->next >= start)
+        return TH_OK;
+    return th_fail(err, TH_NOT_FOUND,
+                   "%s/%d: offset %" PRId64 " was dropped from the log, which begins at %" PRId64
+                   ": its archive has it",
+                   topic_name(part->topic), part->part, part->next, start);
+}
+
 static enum th_code apply_location(struct pg_reader *reader, struct pg_row *row, struct th_err *err)
 {
     int i = pg_next_int4(row);
+    int64_t start = pg_next_int8(row);
     int seg = pg_next_int4(row);
     int64_t end = pg_next_int8(row);
     struct pg_column base_column = pg_next(row);
@@ -281,6 +294,7 @@ static enum th_code apply_location(struct pg_reader *reader, struct pg_row *row,
     if (i < 0 || (size_t)i >= reader->n)
         return th_fail(err, TH_MALFORMED, "a partition that was not asked about");
     struct partition *part = &reader->parts[i];
+    TH_TRY(check_start(part, start, err));
     if (has_floor)
         end = base + count;
     part->seg = seg;
@@ -330,7 +344,7 @@ static enum th_code locate(struct pg_reader *reader, struct th_err *err)
 /* For each partition its head's segment, and batches from an offset on while their sizes allow,
  * the first in any case. */
 const struct pg_statement pg_sql_fetch = {
-    "SELECT c.i, h.seg, b.base_offset, b.n, b.codec, b.raw_len, b.crc32c, b.payload"
+    "SELECT c.i, h.seg, h.log_start, b.base_offset, b.n, b.codec, b.raw_len, b.crc32c, b.payload"
     " FROM unnest($1::int4[], $2::int2[], $3::int2[], $4::int4[], $5::int8[])"
     "   c(i, t, p, seg, next)"
     " JOIN eventlog.partition_head h ON h.topic_id = c.t AND h.part = c.p"
@@ -405,12 +419,14 @@ static enum th_code apply_row(struct pg_reader *reader, struct pg_row *row, bool
 {
     int i = pg_next_int4(row);
     int head_seg = pg_next_int4(row);
+    int64_t start = pg_next_int8(row);
     struct pg_column base_column = pg_next(row);
     int64_t base;
 
     if (i < 0 || (size_t)i >= reader->n)
         return th_fail(err, TH_MALFORMED, "a partition that was not asked about");
     struct partition *part = &reader->parts[i];
+    TH_TRY(check_start(part, start, err));
     if (pg_column_int8(base_column, &base))
         return fetch_batch(part, base, row, err);
     TH_TRY(row->is_bad ? pg_row_end(row, err) : TH_OK);

@@ -122,6 +122,15 @@ struct pg_block *pg_ring_get(struct pg_ring *ring, enum topic topic, int part, i
     return block;
 }
 
+void pg_ring_empty(struct pg_ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    for (size_t i = 0; i < SLOTS; i++)
+        if (ring->entries[i].block)
+            drop(ring, &ring->entries[i]);
+    pthread_mutex_unlock(&ring->lock);
+}
+
 int64_t pg_ring_end(struct pg_ring *ring, enum topic topic, int part)
 {
     pthread_mutex_lock(&ring->lock);

@@ -23,6 +23,9 @@ void pg_ring_put(struct pg_ring *ring, enum topic topic, int part, int64_t base,
 /* The batch that begins at the offset, with a reference for the caller; NULL if it is not here. */
 struct pg_block *pg_ring_get(struct pg_ring *ring, enum topic topic, int part, int64_t base);
 
+/* Forget all batches; ends stay known. */
+void pg_ring_empty(struct pg_ring *ring);
+
 /* The end of what was ever put for the partition: at least so much is committed. */
 int64_t pg_ring_end(struct pg_ring *ring, enum topic topic, int part);
 

@@ -137,8 +137,116 @@ static void test_one_topic_is_archived_alone(void **state)
     remove_dir(dir);
 }
 
+/* --- giving up what is archived -----------------------------------------------------------------
+ */
+
+static enum th_code read_at(struct fixture *f, struct log_place place, struct log_records *out)
+{
+    struct th_log_reader *reader;
+
+    SUCCEEDS(f, th_log_reader_open(f->log, &place, 1, &reader, &f->err));
+    enum th_code code = th_log_reader_read(reader, 100000, &f->arena, out, &f->err);
+    th_log_reader_close(reader);
+    return code;
+}
+
+static int64_t start_of(struct fixture *f, struct log_place place)
+{
+    int64_t start;
+
+    SUCCEEDS(f, th_log_start(f->log, place.topic, place.part, &start, &f->err));
+    return start;
+}
+
+static void append_one(struct fixture *f, const char *value)
+{
+    struct log_output output = lane_output(0, th_str(value));
+
+    SUCCEEDS(f, th_log_append(f->log, &output, 1, NULL, &f->err));
+}
+
+/* What is before the place is not there, what follows is all there, and so it stays. */
+static void assert_trimmed(struct fixture *f, struct log_place place, size_t rest)
+{
+    struct log_records records;
+    struct log_place before = place;
+
+    assert_int_equal(start_of(f, place), place.offset);
+    before.offset--;
+    assert_int_equal(read_at(f, before, &records), TH_NOT_FOUND);
+    before.offset = 0;
+    assert_int_equal(read_at(f, before, &records), TH_NOT_FOUND);
+    records = read_from(f, f->log, place);
+    assert_int_equal(records.n, rest);
+    assert_int_equal(records.at[0].place.offset, place.offset);
+}
+
+static void test_what_was_trimmed_is_gone_and_the_rest_goes_on(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+    struct log_place place = {TOPIC_DISPATCH_ATTEMPTS, 0, 0};
+    struct log_place other = {TOPIC_DISPATCH_ATTEMPTS, 1, 0};
+    int64_t end;
+
+    for (int i = 0; i < 6; i++)
+        append_one(f, "a value");
+    SUCCEEDS(f, th_log_append(f->log,
+                              &(struct log_output){.topic = TOPIC_DISPATCH_ATTEMPTS, .part = 1}, 1,
+                              NULL, &f->err));
+    struct log_records all = read_from(f, f->log, place);
+    assert_int_equal(all.n, 6);
+    assert_int_equal(start_of(f, place), 0);
+    place.offset = all.at[4].place.offset;
+    SUCCEEDS(f, th_log_trim(f->log, &place, 1, &f->err));
+    assert_trimmed(f, place, 2);
+    SUCCEEDS(f, th_log_trim(f->log, &place, 1, &f->err)); /* again: nothing more */
+    assert_trimmed(f, place, 2);
+    assert_int_equal(start_of(f, other), 0);
+    assert_int_equal(read_from(f, f->log, other).n, 1);
+
+    append_one(f, "later");
+    reopen(f);
+    assert_trimmed(f, place, 3);
+    SUCCEEDS(f, th_log_end(f->log, place.topic, place.part, &end, &f->err));
+    assert_int_equal(end, read_from(f, f->log, place).at[2].place.offset + 1);
+
+    /* However much is asked for, the last one stays, so that offsets go on behind it. */
+    place.offset = end + 100;
+    SUCCEEDS(f, th_log_trim(f->log, &place, 1, &f->err));
+    place.offset = end - 1;
+    assert_trimmed(f, place, 1);
+    append_one(f, "behind it");
+    assert_trimmed(f, place, 2);
+}
+
+/* A reader that stood before it is told; one behind it notices nothing. */
+static void test_readers_meet_a_trim(void **state)
+{
+    struct fixture *f = FIXTURE(state);
+    struct log_place place = {TOPIC_DISPATCH_ATTEMPTS, 0, 0};
+    struct th_log_reader *behind;
+    struct log_records records;
+
+    for (int i = 0; i < 5; i++)
+        append_one(f, "a value");
+    struct log_records all = read_from(f, f->log, place);
+    place.offset = all.at[3].place.offset;
+    SUCCEEDS(f, th_log_reader_open(f->log, &place, 1, &behind, &f->err));
+    assert_int_equal(drain(f, behind, 1000).n, 2);
+    SUCCEEDS(f, th_log_trim(f->log, &place, 1, &f->err));
+    append_one(f, "later");
+    assert_int_equal(drain(f, behind, 1000).n, 1);
+    th_log_reader_seek(behind, (struct log_place){place.topic, 0, 1});
+    assert_int_equal(th_log_reader_read(behind, 1000, &f->arena, &records, &f->err), TH_NOT_FOUND);
+    th_log_reader_seek(behind, place);
+    assert_int_equal(drain(f, behind, 1000).n, 3);
+    th_log_reader_close(behind);
+}
+
 const struct CMUnitTest conformance_archive_tests[] = {
     cmocka_unit_test(test_an_archive_is_what_the_log_gave),
     cmocka_unit_test(test_one_topic_is_archived_alone),
+    cmocka_unit_test(test_what_was_trimmed_is_gone_and_the_rest_goes_on),
+    cmocka_unit_test(test_readers_meet_a_trim),
 };
 const size_t conformance_archive_tests_n = TH_LEN(conformance_archive_tests);

@@ -519,6 +519,21 @@ static enum th_code end(struct th_log *log, enum topic topic, int part, int64_t 
     return TH_OK;
 }
 
+static enum th_code start(struct th_log *log, enum topic topic, int part, int64_t *out_start,
+                          struct th_err *err)
+{
+    (void)err;
+    *out_start = archive_log_start(log, topic, part);
+    return TH_OK;
+}
+
+static enum th_code trim(struct th_log *log, const struct log_place *places, size_t n,
+                         struct th_err *err)
+{
+    (void)log, (void)places, (void)n;
+    return only_read(err);
+}
+
 static enum th_code listener_open(struct th_log *log, uint32_t topics,
                                   struct th_log_listener **out_listener, struct th_err *err)
 {
@@ -553,6 +568,8 @@ static const struct th_log_ops ops = {
     .name = "archive",
     .append = append,
     .end = end,
+    .start = start,
+    .trim = trim,
     .ingest = ingest,
     .close = close_log,
     .reader_open = reader_open,
