@@ -131,6 +131,18 @@ struct core_ops {
     size_t (*figures)(const void *core, struct core_figure *out);
 };
 
+/* How its snapshots are stored: a core with pieces of their own has one of each, else there is one
+ * of a partition's pieces together. The two forms never meet: they are of different versions. */
+static inline int core_stored_pieces(const struct core_ops *core)
+{
+    return core->piece ? core->pieces : 1;
+}
+
+static inline int core_stored_version(const struct core_ops *core)
+{
+    return 2 * core->fold_version + (core->piece ? 1 : 0);
+}
+
 /* --- what decide may say ---------------------------------------------------------------------- */
 
 /* An empty meta for a new event of this tenant: a fresh id, now, caused by the input's event. */

@@ -16,12 +16,6 @@ static bool is_by_piece(const struct core_ops *core)
     return core->piece != NULL;
 }
 
-/* The two forms never meet. */
-static int stored_version(const struct core_ops *core)
-{
-    return 2 * core->fold_version + (is_by_piece(core) ? 1 : 0);
-}
-
 /* --- loading ------------------------------------------------------------------------------------
  */
 
@@ -73,7 +67,7 @@ static enum th_code load_some(struct slot *slot, struct slot_own *own, struct lo
     size_t n;
 
     TH_TRY(th_log_snapshot_get(slot->config.log, slot->ops->app, own->part, pieces,
-                               stored_version(slot->ops), arena, &snapshots, &n, err));
+                               core_stored_version(slot->ops), arena, &snapshots, &n, err));
     for (size_t i = 0; i < n; i++)
         TH_TRY(load_one(slot, own, &snapshots[i], err));
     return TH_OK;
@@ -83,7 +77,7 @@ static enum th_code load_some(struct slot *slot, struct slot_own *own, struct lo
 static enum th_code load_part(struct slot *slot, struct slot_own *own, struct th_arena *arena,
                               struct th_err *err)
 {
-    int pieces = is_by_piece(slot->ops) ? slot->ops->pieces : 1;
+    int pieces = core_stored_pieces(slot->ops);
 
     own->snapshot_size = 0;
     for (int piece = 0; piece < slot->ops->pieces; piece++)
@@ -157,13 +151,14 @@ static enum th_code write_piece(struct slot *slot, const struct slot_own *own, s
     if (code != TH_OK)
         return th_fail(err, code, "%s", th_code_text(code));
     job->size += body->n;
-    return th_log_snapshot_put(slot->config.log, slot->ops->app,
-                               &(struct log_snapshot){.part = own->part,
-                                                      .piece = job->piece,
-                                                      .upto_offset = own->end,
-                                                      .fold_version = stored_version(slot->ops),
-                                                      .body = th_buf_str(body)},
-                               err);
+    return th_log_snapshot_put(
+        slot->config.log, slot->ops->app,
+        &(struct log_snapshot){.part = own->part,
+                               .piece = job->piece,
+                               .upto_offset = own->end,
+                               .fold_version = core_stored_version(slot->ops),
+                               .body = th_buf_str(body)},
+        err);
 }
 
 static void find_job(struct slot *slot)

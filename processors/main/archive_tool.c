@@ -12,32 +12,18 @@
 
 /* --- where ------------------------------------------------------------------------------------ */
 
-enum th_code tool_archive_dir(const struct cli *cli, const struct th_conf *conf,
-                              char out[TOOL_ARCHIVE_DIR_MAX], struct th_err *err)
-{
-    const char *set = th_conf_str(conf, "archive");
-    int n = *set ? snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s", set)
-                 : snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s/archive", cli->dir);
-
-    if (n < 0 || n >= TOOL_ARCHIVE_DIR_MAX)
-        return th_fail(err, TH_INVALID, "the path of the archive is too long");
-    return TH_OK;
-}
-
 /* --to, or the archive's own folder; what Avro files are in by default lies beside it. */
-static enum th_code dir_of(const struct cli *cli, const struct th_conf *conf, bool is_avro,
-                           char out[TOOL_ARCHIVE_DIR_MAX], struct th_err *err)
+static void dir_of(const struct cli *cli, const struct th_conf *conf, bool is_avro,
+                   char out[TOOL_ARCHIVE_DIR_MAX])
 {
     const char *given = cli_value(cli, "--to");
-    int n;
 
-    if (!given && !is_avro)
-        return tool_archive_dir(cli, conf, out, err);
-    n = given ? snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s", given)
-              : snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s/avro", cli->dir);
-    if (n < 0 || n >= TOOL_ARCHIVE_DIR_MAX)
-        return th_fail(err, TH_INVALID, "the path --to is too long");
-    return TH_OK;
+    if (given)
+        snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s", given);
+    else if (is_avro)
+        snprintf(out, TOOL_ARCHIVE_DIR_MAX, "%s/avro", cli->dir);
+    else
+        settings_archive(conf, cli->dir, out, TOOL_ARCHIVE_DIR_MAX);
 }
 
 static enum th_code topics_of(struct cli *cli, uint32_t *out, struct th_err *err)
@@ -168,7 +154,7 @@ static enum th_code archive_verify_command(struct cli *cli, struct th_err *err)
     if (cli->words_n > 0)
         return verify_dir(cli, cli->words[0], err);
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
-    TH_TRY(tool_archive_dir(cli, conf, dir, err));
+    settings_archive(conf, cli->dir, dir, sizeof dir);
     return verify_dir(cli, dir, err);
 }
 
@@ -203,7 +189,7 @@ static enum th_code archive(struct cli *cli, struct th_err *err)
     TH_TRY(check_line(cli, &is_avro, err));
     TH_TRY(topics_of(cli, &topics, err));
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
-    TH_TRY(dir_of(cli, conf, is_avro, dir, err));
+    dir_of(cli, conf, is_avro, dir);
     TH_TRY(chosen_log_open(conf, conninfo, true, &log, err));
     if (is_avro)
         return write_avro(cli, log, dir, topics, err);

@@ -1,6 +1,7 @@
 #include "processors/main/chosen_log.h"
 
 #include "common/clock.h"
+#include "common/eventlog/archive/archive_joined.h"
 #include "processors/main/settings.h"
 
 #include <stdio.h>
@@ -113,6 +114,26 @@ enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, b
     struct pg_log_config config = settings_log(conf, conninfo);
     config.is_guest = is_guest;
     return pg_log_open(&config, out_log, err);
+}
+
+enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
+                             struct th_err *err)
+{
+    struct th_log *archive;
+    char path[4096];
+    bool is_needed;
+
+    settings_archive(conf, dir, path, sizeof path);
+    enum th_code code = archive_log_open(path, &archive, err);
+    if (code == TH_NOT_FOUND)
+        return TH_OK;
+    TH_TRY(code);
+    code = archive_is_needed(*log, &is_needed, err);
+    if (code == TH_OK && is_needed)
+        code = archive_joined_open(*log, archive, log, err);
+    if (code != TH_OK || !is_needed)
+        th_log_close(archive);
+    return code;
 }
 
 enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,

@@ -51,6 +51,14 @@ TH_MUST_USE
 enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,
                              struct th_log **out_log, struct th_err *err);
 
+/* Where the log was trimmed: *log becomes it and its archive as one log, so that whoever reads from
+ * the beginning still can. dir: the installation's folder. Does nothing when nothing was trimmed,
+ * or no archive is there: readers are then told what is missing. Errors: as archive_log_open and
+ * archive_joined_open; *log is as it was */
+TH_MUST_USE
+enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
+                             struct th_err *err);
+
 /* Make it unless it is there; *out_is_new says which. The database has been migrated. */
 TH_MUST_USE
 enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,

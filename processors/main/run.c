@@ -465,6 +465,7 @@ static enum th_code open_shared(struct run *run, struct th_err *err)
     TH_TRY(th_metrics_new(&run->metrics, err));
     TH_TRY(meters_open(run->metrics, &run->meters, err));
     TH_TRY(chosen_log_open(run->conf, run->conninfo, false, &run->log, err));
+    TH_TRY(chosen_log_join(run->conf, dir, &run->log, err));
     TH_TRY(check_log(run, err));
     TH_TRY(process_init(&run->process, err));
     TH_TRY(start_follower(run, err));

@@ -82,6 +82,9 @@ static const struct th_conf_key log_keys[] = {
     DURATION("log_idempotency", "2d", "1s", "30d", "How long an Idempotency-Key is remembered."),
     {"archive", TH_CONF_PATH, "", NULL, NULL, NULL, NULL,
      "Folder of the log's archive; empty: archive in the installation's folder."},
+    {"log_retention", TH_CONF_STRING, "", NULL, "1000", NULL, NULL,
+     "What telehub log retention may drop, once it is archived and so many days old: "
+     "TOPIC=DAYS[,...] or all=DAYS; empty: nothing."},
     {"log_segment", TH_CONF_SIZE, "8GB", "1MB", "100GB", NULL, NULL,
      "A new segment of the log begins after this."},
     DURATION("log_segment_age", "1d", "1min", "30d", "Likewise."),
@@ -182,6 +185,16 @@ void settings_database(const struct th_conf *conf, const char *dir, char *out, s
         snprintf(out, size, "%s", given);
     else
         snprintf(out, size, "host='%s/postgres/run' port=5432 dbname=telehub user=telehub", dir);
+}
+
+void settings_archive(const struct th_conf *conf, const char *dir, char *out, size_t size)
+{
+    const char *given = th_conf_str(conf, "archive");
+
+    if (*given)
+        snprintf(out, size, "%s", given);
+    else
+        snprintf(out, size, "%s/archive", dir);
 }
 
 struct campaign_config settings_campaign(const struct th_conf *conf)

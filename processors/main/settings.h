@@ -23,6 +23,9 @@ enum th_code settings_load(const char *dir, struct th_conf **out_conf, struct th
  * bytes. */
 void settings_database(const struct th_conf *conf, const char *dir, char *out, size_t size);
 
+/* The folder of the log's archive: the setting, else the one in dir. */
+void settings_archive(const struct th_conf *conf, const char *dir, char *out, size_t size);
+
 /* Settings as their owners want them. */
 struct campaign_config settings_campaign(const struct th_conf *conf);
 struct retry_config settings_retry(const struct th_conf *conf);

@@ -13,6 +13,7 @@
 extern const struct cli_command tool_upgrade_commands[];
 extern const struct cli_command tool_log_commands[];
 extern const struct cli_command tool_archive_commands[];
+extern const struct cli_command tool_retention_commands[];
 extern const struct cli_command tool_move_commands[];
 extern const struct cli_command tool_doctor_commands[];
 extern const struct cli_command tool_view_commands[];
@@ -26,15 +27,9 @@ TH_MUST_USE
 enum th_code tool_settings(const struct cli *cli, struct th_conf **out_conf,
                            char out_conninfo[TOOL_CONNINFO_MAX], struct th_err *err);
 
-/* Its log, opened to look only. */
+/* Its log, opened to look only; where it was trimmed, together with its archive. */
 TH_MUST_USE
 enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_err *err);
-
-/* The folder of the log's archive: the setting, or the installation's own.
- * Errors: TH_INVALID (too long) */
-TH_MUST_USE
-enum th_code tool_archive_dir(const struct cli *cli, const struct th_conf *conf,
-                              char out[TOOL_ARCHIVE_DIR_MAX], struct th_err *err);
 
 /* Have the views that are shown been filled by this program's rules? If not, *out_sentence says
  * what to do; else it is empty. */

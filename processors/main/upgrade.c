@@ -26,7 +26,11 @@ enum th_code tool_log(const struct cli *cli, struct th_log **out_log, struct th_
     char conninfo[TOOL_CONNINFO_MAX];
 
     TH_TRY(tool_settings(cli, &conf, conninfo, err));
-    return chosen_log_open(conf, conninfo, true, out_log, err);
+    TH_TRY(chosen_log_open(conf, conninfo, true, out_log, err));
+    enum th_code code = chosen_log_join(conf, cli->dir, out_log, err);
+    if (code != TH_OK)
+        th_log_close(TH_TAKE(*out_log));
+    return code;
 }
 
 /* A slot that finds records but no cursor refuses to open: so each gets its first one here. */
