@@ -120,6 +120,18 @@ chmod 0700 "$dir/secrets"
 holds 'the doctor says what is wrong with one thing' \
     '[.checks[] | select(.finding == "bad") | .check] == ["secrets"]' "$doctor"
 
+# --- the archive -------------------------------------------------------------------------------
+
+holds 'what the log holds is archived' '.records > 1000 and .segments > 10' "$("$telehub" archive --json)"
+holds 'and every byte of it is right' '.records > 1000' "$("$telehub" archive verify --json)"
+holds 'for analysts, too' '.events > 1000 and .left_out == 0' \
+    "$("$telehub" archive --format avro --to "$work/avro" --json)"
+holds 'nothing of the log may be dropped unless a setting says so' \
+    '.applied == false and .partitions == []' "$("$telehub" log retention --json)"
+holds 'and then nothing that is young' \
+    '(.partitions | length) > 10 and all(.partitions[]; .start == 0 and .upto == 0)' \
+    "$(TELEHUB_LOG_RETENTION=all=1 "$telehub" log retention --apply --json)"
+
 "$root/tests/e2e/analyst_test.sh" "$(jq -r .database <<<"$first")"
 pass "the README's queries run as the analyst"
 

@@ -264,6 +264,11 @@ static enum th_code trim(struct th_log *log, const struct log_place *places, siz
     return th_log_trim(own(log)->live, places, n, err);
 }
 
+static enum th_code health(struct th_log *log, struct th_err *err)
+{
+    return th_log_health(own(log)->live, err);
+}
+
 static enum th_code set_mark(struct th_log *log, enum log_mark mark, const char *origin,
                              struct th_err *err)
 {
@@ -324,6 +329,7 @@ static const struct th_log_ops ops = {
     .end = end,
     .start = start,
     .trim = trim,
+    .health = health,
     .set_mark = set_mark,
     .answers = answers,
     .ingest = ingest,
