@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WAIT_MS 5000
+#define WAIT_MS 60000
 #define TARGET  "/Messages.json?To=%2B919876543210"
 
 struct world {
@@ -31,7 +31,8 @@ static bool permit(void *arg)
     return true;
 }
 
-static enum th_code start(struct world *w, struct http_client *client, uint64_t tag)
+static enum th_code start(struct world *w, struct http_client *client, uint64_t tag,
+                          int32_t timeout_ms)
 {
     char url[96];
     struct th_err err = {0};
@@ -41,7 +42,7 @@ static enum th_code start(struct world *w, struct http_client *client, uint64_t 
         .secret = TH_STR("secret"),
         .n_headers = 1,
         .headers = {{TH_STR("X-Name"), TH_STR("value")}},
-        .timeout_ms = 2000,
+        .timeout_ms = timeout_ms,
     };
 
     (void)snprintf(url, sizeof url, "%s://127.0.0.1:%d%s#not-sent", w->is_tls ? "https" : "http",
@@ -67,7 +68,7 @@ static struct http_reply finish(struct http_client *client, uint64_t tag)
         int is_ready = poll(&ready, 1, WAIT_MS);
         fail_exempt(false);
         if (is_ready != 1)
-            fail_msg("nothing to do for 5 s with %zu in flight", http_in_flight(client));
+            fail_msg("nothing to do for a minute with %zu in flight", http_in_flight(client));
         n = http_poll(client, done, 2);
     } while (n == 0);
     assert_int_equal(n, 1);
@@ -88,12 +89,19 @@ static void check_target(struct world *w, int before)
         fail_msg("asked for: %s", last.first_line);
 }
 
+/* Its time is short because much of what fails leaves nothing to wait for but its end. A machine
+ * that is busy with others may need longer. */
+static bool is_slow(const struct http_reply *reply)
+{
+    return strstr(reply->error, "Timeout") != NULL;
+}
+
 static void ask(struct world *w, struct http_client *client)
 {
     int before = atomic_load(&w->peer.n_headers);
 
     fail_arm();
-    enum th_code code = start(w, client, 1);
+    enum th_code code = start(w, client, 1, 2000);
     if (code != TH_OK) {
         fail_disarm();
         assert_true(code == TH_NOMEM || code == TH_IO);
@@ -105,7 +113,8 @@ static void ask(struct world *w, struct http_client *client)
     struct http_reply reply = finish(client, 1);
     fail_disarm();
     assert_true(w->asked <= 1);
-    assert_true(fail_was_hit() || reply.status == 200);
+    if (!fail_was_hit() && reply.status != 200 && !is_slow(&reply))
+        fail_msg("nothing failed, and yet: %s", reply.error);
     if (!reply.may_have_left)
         assert_int_equal(atomic_load(&w->peer.n_headers), before);
     if (reply.phase == HTTP_COMPLETE)
@@ -117,13 +126,13 @@ static void request(void *arg)
 {
     struct world *w = arg;
     const struct http_client_conf conf = {
-        .in_flight_max = 4, .low_speed_s = 1, .ca_file = w->front.ca_file};
+        .in_flight_max = 4, .low_speed_s = 30, .ca_file = w->front.ca_file};
     struct http_client *client = NULL;
     struct th_err err = {0};
 
     assert_int_equal(http_client_open(&conf, &client, &err), TH_OK);
     ask(w, client);
-    assert_int_equal(start(w, client, 2), TH_OK);
+    assert_int_equal(start(w, client, 2, HTTP_TIMEOUT_MAX_MS), TH_OK);
     struct http_reply reply = finish(client, 2);
     if (reply.status != 200)
         fail_msg("the next request: %s", reply.error);
@@ -174,7 +183,7 @@ static void test_what_is_said_over_tls(void **state)
 
     w->has_body = true;
     w->is_tls = true;
-    fail_each_stride("something is posted over TLS", FAIL_ALL, fail_stride(1, 97), request, w);
+    fail_each_stride("something is posted over TLS", FAIL_ALL, fail_stride(1, 211), request, w);
 }
 
 static int set_up(void **state)
