@@ -22,6 +22,7 @@
 #define TRIES_MAX    20  /* of one call: fenced by others that ingest, or rolled back */
 #define PAUSE_MS_MAX 64  /* between two of them, at random: or the same two meet again */
 #define TURN_MS      100 /* of whoever fenced us; taking the id over costs about as much */
+#define SETTLES_MS   5   /* between two looks whether the marks are there */
 
 struct kafka_ingest {
     struct kafka_log *log;
@@ -31,6 +32,7 @@ struct kafka_ingest {
     struct kafka_breaks breaks;      /* of its predecessors */
     int64_t turn_at_us;              /* monotonic; before it the id is another's */
     int64_t read_to;                 /* of the topic of keys */
+    int64_t written_to;              /* of it, by this process; one more than the offset */
     struct memory_store store;       /* only counts bytes */
     struct memory_idem idem;
 };
@@ -146,6 +148,27 @@ static enum th_code show_answer(void *arg, const rd_kafka_message_t *message, st
     return at_us < answers->since_us ? TH_OK : answers->visit(answers->arg, &claim, err);
 }
 
+/* Where the keys end. A transaction's answer comes before its marks: what this process was told is
+ * waited for. */
+static enum th_code find_end(struct kafka_log *log, int64_t *out_end, struct th_err *err)
+{
+    int64_t deadline_us =
+        th_clock_monotonic_us(&th_clock_real) + log->config.call_timeout_ms * TH_US_PER_MS;
+
+    pthread_mutex_lock(&log->ingest->lock);
+    int64_t written_to = log->ingest->written_to;
+    pthread_mutex_unlock(&log->ingest->lock);
+    for (;;) {
+        TH_TRY(kafka_scout_end(log->scout, log->inner[KAFKA_IDEM], 0, out_end, err));
+        if (*out_end >= written_to)
+            return TH_OK;
+        if (th_clock_monotonic_us(&th_clock_real) > deadline_us)
+            return th_fail(err, TH_UNAVAILABLE, "idempotency keys: offset %" PRId64 " is not there",
+                           written_to - 1);
+        poll(NULL, 0, SETTLES_MS);
+    }
+}
+
 enum th_code kafka_answers(struct th_log *base, log_answer_visit *visit, void *arg,
                            struct th_err *err)
 {
@@ -156,7 +179,7 @@ enum th_code kafka_answers(struct th_log *base, log_answer_visit *visit, void *a
     int64_t end;
 
     TH_TRY(find_beginning(&from_low, err));
-    TH_TRY(kafka_scout_end(log->scout, log->inner[KAFKA_IDEM], 0, &end, err));
+    TH_TRY(find_end(log, &end, err));
     return kafka_scout_walk(log->scout, log->inner[KAFKA_IDEM], 0, from_low.read_to, end,
                             show_answer, &answers, err);
 }
@@ -327,6 +350,8 @@ static enum th_code try_batch(struct kafka_ingest *ingest, struct batch *batch,
     }
     make_records(ingest, batch);
     enum kafka_step step = write_batch(ingest, batch, err);
+    if (step == KAFKA_GOES_ON && batch->records_n > batch->outputs_n)
+        ingest->written_to = batch->records[batch->records_n - 1].offset + 1;
     if (step == KAFKA_GOES_ON)
         return TH_OK;
     memory_idem_remove_newest(&ingest->idem, batch->added_n);
