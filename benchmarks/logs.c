@@ -21,8 +21,6 @@
 #include "connectors/postgres/pg_log.h"
 #include "tests/integration/cluster.h"
 
-#define FEW       10000
-#define MANY      1000000
 #define TAKEOVERS 5
 
 static struct {
@@ -341,7 +339,7 @@ static void measure_takeover(void)
 
 static void measure_sizes(void)
 {
-    static const uint64_t sizes[] = {FEW, MANY};
+    static const uint64_t sizes[] = {10000, 1000000, 4000000};
 
     for (size_t i = 0; i < TH_LEN(sizes); i++) {
         stored = sizes[i];
