@@ -1,10 +1,17 @@
 /* An archive on a disk that fills up, that fails, and without memory: what the manifest names is
  * there and whole, and the next writer goes on from it to the same archive. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "tests/failure/fail.h"
 #include "tests/unit/test.h"
 
+#include "common/clock.h"
+#include "common/eventlog/archive/archive_avro.h"
 #include "common/eventlog/archive/archive_log.h"
 #include "common/eventlog/archive/archive_verify.h"
+#include "common/eventlog/memory_log.h"
+#include "schemas/events.h"
 #include "tests/unit/archive_world.h"
 
 #define RECORDS 60
@@ -166,12 +173,83 @@ static void test_verifying(void **unused)
     fail_each("an archive is verified", FAIL_ALL, verify_badly, NULL);
 }
 
+/* --- Avro files ---------------------------------------------------------------------------------
+ */
+
+#define EVENTS 40
+
+static struct th_virtual_clock clock_of_log;
+static struct th_log *events_log;
+
+/* Of two schemas, over two days. */
+static void make_events(void)
+{
+    struct memory_log_options options = {
+        .partitions = 2, .bytes_max = 1 << 20, .clock = &clock_of_log.clock, .seed = 3};
+    struct th_err err = {0};
+
+    th_virtual_clock_init(&clock_of_log, INT64_C(1767225600000000));
+    assert_int_equal(memory_log_new(&options, &events_log, &err), TH_OK);
+    for (int i = 0; i < EVENTS; i++) {
+        TH_AUTO(th_buf) struct th_buf value = {0};
+        struct event event = {.type = i % 2 ? EVENT_TENANT_CREATED : EVENT_KEY_ISSUED};
+        *event_meta_mut(&event) = (struct meta){.tenant = TH_STR("pratham"), .actor = TH_STR("t")};
+        assert_int_equal(event_encode(&event, &value), TH_OK);
+        struct log_output output = {.topic = TOPIC_SEND_EVENTS,
+                                    .part = i % 2,
+                                    .key = TH_STR("t/x"),
+                                    .value = th_buf_str(&value)};
+        assert_int_equal(th_log_append(events_log, &output, 1, NULL, &err), TH_OK);
+        th_virtual_clock_advance(&clock_of_log, TH_US_PER_DAY / 20);
+    }
+}
+
+static enum th_code export(const char *dir, struct th_err *err) {
+    TH_AUTO(archive_avro) struct archive_avro *avro = NULL; struct archive_plan plan = {0};
+    struct archive_taken taken;
+
+    TH_TRY(archive_avro_open(dir, th_log_id(events_log), AVRO_CODEC_DEFLATE, &avro, err));
+    struct archive_sink sink = archive_avro_sink(avro);
+    return archive_take_into(events_log, &sink, &plan, &taken, err);
+}
+
+/* What a run that failed left, and the next one completed, are the files of one without trouble. */
+static void export_badly(void *unused)
+{
+    struct th_err err = {0};
+    char clean[100];
+    char command[300];
+
+    (void)unused;
+    archive_world_init(&world);
+    snprintf(clean, sizeof clean, "%s/clean", world.dir);
+    fail_arm();
+    enum th_code code = export(world.archive, &err);
+    fail_disarm();
+    if (!fail_was_hit())
+        assert_int_equal(code, TH_OK);
+    assert_int_equal(export(world.archive, &err), TH_OK);
+    assert_int_equal(export(clean, &err), TH_OK);
+    snprintf(command, sizeof command, "diff -r '%s' '%s'", world.archive, clean);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): folders that we made */
+    archive_world_fini(&world);
+}
+
+static void test_exporting(void **unused)
+{
+    (void)unused;
+    make_events();
+    fail_each_stride("events are exported", FAIL_ALL, fail_stride(3, 5), export_badly, NULL);
+    th_log_close(events_log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writing),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_verifying),
+        cmocka_unit_test(test_exporting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
