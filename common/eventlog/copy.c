@@ -50,6 +50,24 @@ enum th_code log_copy_check_target(struct th_log *target, const char *source_id,
     return check_empty(target, err);
 }
 
+/* A copy begins with empty snapshots: what its slots know is made of everything they ever said. */
+static enum th_code check_beginnings(struct th_log *source, struct th_err *err)
+{
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        for (int part = 0; part < th_log_partitions(source, (enum topic)topic); part++) {
+            int64_t start;
+
+            TH_TRY(th_log_start(source, (enum topic)topic, part, &start, err));
+            if (start > 0)
+                return th_fail(err, TH_CONFLICT,
+                               "the source begins at %" PRId64
+                               " of %s/%d: what was before it lies in its archive. Name it as "
+                               "\"this\", with the setting archive, and both are copied",
+                               start, topic_name((enum topic)topic), part);
+        }
+    return TH_OK;
+}
+
 static enum th_code check_source(const struct log_copy *copy, struct th_err *err)
 {
     if (th_log_mark(copy->source) != LOG_MARK_NONE)
@@ -57,6 +75,7 @@ static enum th_code check_source(const struct log_copy *copy, struct th_err *err
                        th_log_mark(copy->source) == LOG_MARK_COPYING ? "half a copy" : "replayed");
     if (strcmp(th_log_id(copy->source), th_log_id(copy->target)) == 0)
         return th_fail(err, TH_CONFLICT, "source and target are the same log");
+    TH_TRY(check_beginnings(copy->source, err));
     for (const struct core_ops *const *core = copy->cores; *core; core++)
         if (slot_check_settled(copy->source, *core, err) != TH_OK)
             return th_wrap(err, "the source is not quiet");

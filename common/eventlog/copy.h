@@ -34,8 +34,8 @@ struct log_copied {
 };
 
 /* Make the copy, or finish it. Nobody works on either log.
- * Errors: TH_CONFLICT     the source is not quiet, or is marked itself; the target holds something
- *                         else, or somebody else's half copy
+ * Errors: TH_CONFLICT     the source is not quiet, or is marked itself, or was trimmed; the target
+ *                         holds something else, or somebody else's half copy
  *         TH_CORRUPT      the two are not equal in the end: the mark stays
  *         TH_FENCED       somebody else makes the same copy
  *         TH_UNAVAILABLE, TH_FULL, TH_NOMEM  run it again */

@@ -75,6 +75,9 @@ static enum th_code open_lanes(struct replay_merge *merge, struct th_err *err)
             lane->next = (struct log_place){(enum topic)topic, part, 0};
             th_arena_init(&lane->arena, ARENA_BYTES);
             TH_TRY(th_log_end(merge->log, lane->next.topic, part, &lane->end, err));
+            if (lane->end > 0)
+                TH_TRY(th_log_start(merge->log, lane->next.topic, part, &lane->next.offset, err));
+            merge->done += lane->next.offset;
             merge->size += lane->end;
         }
     return TH_OK;

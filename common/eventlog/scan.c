@@ -80,6 +80,18 @@ void log_scan_close(struct log_scan *scan)
     free(scan);
 }
 
+/* What was trimmed away is not there to be read. */
+static enum th_code skip_trimmed(struct log_scan *scan, struct th_err *err)
+{
+    int64_t start;
+
+    if (scan->at.offset > 0)
+        return TH_OK;
+    TH_TRY(th_log_start(scan->log, scan->at.topic, scan->at.part, &start, err));
+    scan->at.offset = start;
+    return TH_OK;
+}
+
 /* False: there is none behind this one. */
 static bool go_to_next(struct log_scan *scan)
 {
@@ -133,6 +145,8 @@ enum th_code log_scan_next(struct log_scan *scan, size_t bytes_max, struct th_ar
     *out = (struct log_records){0};
     for (;;) {
         end = end_of(scan, (int)scan->at.topic, scan->at.part);
+        if (end > 0)
+            TH_TRY(skip_trimmed(scan, err));
         if (scan->at.offset < end)
             break;
         if (!go_to_next(scan)) {

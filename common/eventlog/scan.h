@@ -1,5 +1,5 @@
-/* scan.h - a whole log, record after record: topic by topic, partition by partition, each up to
- * where it ended when the scan was opened.
+/* scan.h - a whole log, record after record: topic by topic, partition by partition, each from
+ * where it begins to where it ended when the scan was opened.
  *
  * The same order for everybody, so that a place in it says what was seen: all partitions before it
  * wholly, its own up to its offset. One thread.

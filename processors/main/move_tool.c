@@ -73,12 +73,23 @@ static enum th_code ends_begin(struct cli *cli, struct ends *ends, struct th_err
                    err);
 }
 
+/* Of the installation's own log also what is left of it in the archive only. */
+static enum th_code open_source(const struct cli *cli, struct ends *ends, struct th_err *err)
+{
+    const char *location = cli->words[0];
+
+    TH_TRY(chosen_log_at(ends->conf, ends->conninfo, location, &ends->source, err));
+    return strcmp(location, CHOSEN_LOG_THIS) == 0
+               ? chosen_log_join(ends->conf, cli->dir, &ends->source, err)
+               : TH_OK;
+}
+
 static enum th_code ends_open(struct cli *cli, struct ends *ends, struct th_err *err)
 {
     const char *target = cli->words[1];
 
     TH_TRY(ends_begin(cli, ends, err));
-    if (chosen_log_at(ends->conf, ends->conninfo, cli->words[0], &ends->source, err) != TH_OK)
+    if (open_source(cli, ends, err) != TH_OK)
         return th_wrap(err, "the source");
     if (make_target(cli, ends, target, is_kafka(target) ? PARTITIONS_KAFKA : PARTITIONS_DATABASE,
                     err) != TH_OK)
@@ -199,12 +210,13 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static enum th_code open_source(const struct ends *ends, const char *location,
-                                struct th_log **out_log, struct th_err *err)
+static enum th_code open_played(const struct cli *cli, struct ends *ends, struct th_err *err)
 {
+    const char *location = cli->words[0];
+
     if (strcmp(location, CHOSEN_LOG_THIS) != 0 && is_folder(location))
-        return archive_log_open(location, out_log, err);
-    return chosen_log_at(ends->conf, ends->conninfo, location, out_log, err);
+        return archive_log_open(location, &ends->source, err);
+    return open_source(cli, ends, err);
 }
 
 /* "max", or how many times as fast as it was: "1x", "100x". */
@@ -270,7 +282,7 @@ static enum th_code replay_with(struct cli *cli, struct ends *ends, struct th_er
     if (filter && replay_filter_parse(filter, &replay.filter, err) != TH_OK)
         return cli_usage(cli, err, "%s", err->text);
     TH_TRY(ends_begin(cli, ends, err));
-    if (open_source(ends, cli->words[0], &ends->source, err) != TH_OK)
+    if (open_played(cli, ends, err) != TH_OK)
         return th_wrap(err, "the source");
     if (make_target(cli, ends, cli_value(cli, "--to"),
                     th_log_partitions(ends->source, TOPIC_SEND_EVENTS), err) != TH_OK)

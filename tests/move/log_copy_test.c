@@ -206,6 +206,22 @@ static void test_what_is_not_quiet_is_not_copied(void **unused)
     th_log_close(source);
 }
 
+static void test_a_trimmed_log_is_not_copied_without_its_beginning(void **unused)
+{
+    (void)unused;
+    struct th_log *source = written(4);
+    struct th_log *target = memory_log(4, 2);
+    const struct log_place place = {TOPIC_SEND_EVENTS, 1, 20};
+    struct log_copy copy = copy_of(source, target, STORY_SLOTS);
+    struct th_err err = {0};
+
+    assert_int_equal(th_log_trim(source, &place, 1, &err), TH_OK);
+    refuses(&copy, TH_CONFLICT, "the source begins at 20 of send.events/1");
+    assert_int_equal(th_log_mark(target), LOG_MARK_NONE);
+    th_log_close(target);
+    th_log_close(source);
+}
+
 static void test_a_target_of_something_else_is_refused(void **unused)
 {
     (void)unused;
@@ -322,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_an_interrupted_copy_goes_on),
         cmocka_unit_test(test_lost_answers_and_aborts_repeat_nothing),
         cmocka_unit_test(test_what_is_not_quiet_is_not_copied),
+        cmocka_unit_test(test_a_trimmed_log_is_not_copied_without_its_beginning),
         cmocka_unit_test(test_a_target_of_something_else_is_refused),
         cmocka_unit_test(test_a_copy_that_is_not_equal_stays_shut),
         cmocka_unit_test(test_sums_tell_what_differs),

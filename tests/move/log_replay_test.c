@@ -139,6 +139,29 @@ static void test_in_time_partitions_take_turns(void **unused)
     th_log_close(source);
 }
 
+static void test_a_trimmed_log_is_played_from_where_it_begins(void **unused)
+{
+    (void)unused;
+    const struct log_place place = {TOPIC_SEND_EVENTS, 1, 20};
+    struct th_log *source = written();
+    struct th_err err = {0};
+    size_t all = story_records(source);
+
+    assert_int_equal(th_log_trim(source, &place, 1, &err), TH_OK);
+    for (int speed = 0; speed <= 1000; speed += 1000) {
+        struct th_log *target = memory_log(4, 2);
+        const struct log_replay replay = {
+            .source = source, .target = target, .slots = STORY_SLOTS, .speed = speed};
+        struct log_replayed replayed;
+
+        if (log_replay_run(&replay, &replayed, &err) != TH_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(replayed.records, all - (size_t)place.offset);
+        th_log_close(target);
+    }
+    th_log_close(source);
+}
+
 static void test_only_a_new_log_is_filled(void **unused)
 {
     (void)unused;
@@ -424,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_same_records_at_any_speed),
         cmocka_unit_test(test_in_time_partitions_take_turns),
+        cmocka_unit_test(test_a_trimmed_log_is_played_from_where_it_begins),
         cmocka_unit_test(test_only_a_new_log_is_filled),
         cmocka_unit_test(test_a_filter_keeps_what_it_names),
         cmocka_unit_test(test_a_filter_that_makes_no_sense_is_refused),
