@@ -369,11 +369,17 @@ static void check_log(struct report *report)
     TH_AUTO(th_log) struct th_log *log = NULL;
     struct th_err err = {0};
 
-    if (tool_log(report->cli, &log, &err) == TH_OK)
+    if (tool_log(report->cli, &log, &err) != TH_OK)
+        say(report, FINDING_BAD, "log", "%s", err.text);
+    else if (th_log_mark(log) == LOG_MARK_COPYING)
+        say(report, FINDING_BAD, "log", "%s is half a copy of %s: telehub log copy goes on with it",
+            th_log_id(log), th_log_origin(log));
+    else if (th_log_mark(log) == LOG_MARK_REPLAYED)
+        say(report, FINDING_WARN, "log", "%s was replayed from %s: to be looked at only",
+            th_log_id(log), th_log_origin(log));
+    else
         say(report, FINDING_FINE, "log", "%s, %d partitions", th_log_id(log),
             th_log_partitions(log, TOPIC_SEND_EVENTS));
-    else
-        say(report, FINDING_BAD, "log", "%s", err.text);
 }
 
 static void check_views(struct report *report, const char *conninfo)
