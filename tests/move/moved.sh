@@ -2,14 +2,15 @@
 # An installation moves and is looked at: a finished campaign and one that is paused half-way are
 # copied to another database with another number of partitions. What runs on the copy calls nobody,
 # and then, resumed, each remaining person once. Replayed, from the log and from an archive, the
-# views are the same rows, and nobody is called.
+# views are the same rows, and nobody is called. With --kafka the copy lies in Kafka, and another one,
+# in a database again, is made of that.
 #
-#   tests/move/moved.sh [PEOPLE [SEED]]      300 people in each campaign by default
+#   tests/move/moved.sh [PEOPLE [SEED [--kafka]]]      300 people in each campaign by default
 set -euo pipefail
 . "$(dirname "$0")/../chaos/lib.sh"
 
-people=${1:-300} seed=${2:-1}
-[[ $people =~ ^[0-9]+$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,8p' "$0" >&2; exit 2; }
+people=${1:-300} seed=${2:-1} kafka=${3:-}
+[[ $people =~ ^[0-9]+$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,9p' "$0" >&2; exit 2; }
 
 # refuses WORDS COMMAND...: exit status 1, and those words on stderr.
 refuses() {
@@ -24,7 +25,7 @@ refuses() {
 # database NAME: a new one in the private cluster; prints its conninfo.
 database() {
     cluster_psql "$dir/postgres" postgres -q -c "CREATE DATABASE $1 OWNER telehub" >&2
-    sed -n "s/^TELEHUB_DATABASE=//p" "$dir/telehub.conf" | sed "s/dbname=[^ ]*/dbname=$1/"
+    printf '%s\n' "$first" | sed "s/dbname=[^ ]*/dbname=$1/"
 }
 
 sql_in() { cluster_psql "$dir/postgres" "$1" -qAt -c "$2"; }
@@ -41,10 +42,11 @@ rows() {
 
 stop() { service_stop "$dir/run/telehub.pid" "$owner" telehub 2>>"$work/up.log"; }
 
-# start ROLE...: on the database that TELEHUB_DATABASE names.
+# start ROLE...: on the log that TELEHUB_LOG and TELEHUB_DATABASE name.
 start() {
     service_start "$dir/run/telehub.pid" "$owner" "$dir/log/telehub.log" \
-        env TELEHUB_DIR="$dir" TELEHUB_DATABASE="$TELEHUB_DATABASE" "$dir/bin/telehub" run "$@"
+        env TELEHUB_DIR="$dir" TELEHUB_DATABASE="${TELEHUB_DATABASE:-$first}" TELEHUB_LOG="${TELEHUB_LOG:-}" \
+        "$dir/bin/telehub" run "$@"
 }
 
 await_ready() {
@@ -66,6 +68,28 @@ await_quiet() {
     fail "it does not get quiet: $(<"$work/top")"
 }
 
+# copy_quietly FILE LOG-COPY-ARGUMENT...: what it says goes to FILE. Prices come in for a while after
+# the last report; while they do, the copy is refused.
+copy_quietly() {
+    local file=$1 tries
+    shift
+    for ((tries = 0; tries < 8; tries++)); do
+        if telehub log copy "$@" --json >"$file" 2>"$work/err"; then
+            jq -e '.source_sums == .target_sums and .records > 0 and .idempotency_keys > 0' "$file" \
+                >/dev/null || fail "the copy is not equal: $(<"$file")"
+            say "copied: $(jq -c '{records, bytes, idempotency_keys}' "$file")"
+            return 0
+        fi
+        grep -qF 'is not quiet' "$work/err" || fail "log copy: $(<"$work/err")"
+        say "$(tail -n 1 "$work/err")"
+        start
+        await_ready
+        nap 4
+        stop
+    done
+    fail "it does not get quiet"
+}
+
 # calls_nobody SENTENCE: for two seconds, and none since calls were counted.
 calls_nobody() {
     local before=$executions
@@ -76,7 +100,14 @@ calls_nobody() {
 }
 
 chaos_begin moved "$seed"
+if [ -n "$kafka" ]; then
+    "$root/tests/kafka/broker" start "$work/kafka" >&2 || exit $?
+    trap 'status=$?; "$root/tests/kafka/broker" stop "$work/kafka" >&2 || true; chaos_end "$status"' EXIT
+    # shellcheck source=/dev/null
+    . "$work/kafka/env"
+fi
 chaos_up
+first=$(sed -n 's/^TELEHUB_DATABASE=//p' "$dir/telehub.conf") # where the log lies before it moves
 chaos_settings
 sandbox '{"seed":"'"$seed"'","latency_ms":"1-20","late_ms":"50-200","callback_retries":"20","rates":""}'
 
@@ -100,42 +131,55 @@ say "one campaign is done, of the other $((2 * people - before)) people are left
 
 # --- the copy ----------------------------------------------------------------------------------
 
-moved=$(database moved)
+copy_to_database() {
+    copy_quietly "$work/copied" this "$(database first_copy)" # from here on it is quiet
+    # Held at its first transaction, killed: a half copy, which nothing opens and another run finishes.
+    TELEHUB_DATABASE=$moved TELEHUB_PARTITIONS=7 telehub upgrade >&2
+    cluster_psql "$dir/postgres" moved -qAt -c 'BEGIN; LOCK eventlog.slot IN EXCLUSIVE MODE;
+        SELECT pg_sleep(600)' >"$work/lock" 2>&1 &
+    holder=$!
+    while [ "$(sql_in moved "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+        WHERE c.relname = 'slot' AND l.mode = 'ExclusiveLock' AND l.granted")" = 0 ]; do nap 0.05; done
+    TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" >"$work/copy" 2>&1 &
+    copier=$!
+    while [ "$(sql_in moved 'SELECT mark FROM eventlog.meta')" != 1 ]; do
+        kill -0 "$copier" 2>/dev/null || fail "the copy ended: $(<"$work/copy")"
+        nap 0.05
+    done
+    kill -KILL "$copier"
+    wait "$copier" 2>/dev/null || true
+    sql_in moved "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()" >/dev/null
+    wait "$holder" || true
+    export TELEHUB_DATABASE=$moved
+    refuses 'half a copy' telehub run
+    refuses 'half a copy' telehub run materialize
+    refuses 'half a copy' telehub view rebuild
+    unset TELEHUB_DATABASE
+    copy_quietly "$work/copied" this "$moved"
+    refuses 'holds records already' telehub log copy this "$moved"
+    export TELEHUB_DATABASE=$moved
+}
+
+# The views stay where they are; they are of the old log, and say so.
+copy_to_kafka() {
+    copy_quietly "$work/copied" this "$moved" --partitions 8 --replication 1
+    export TELEHUB_DATABASE=$first TELEHUB_LOG=$moved
+    refuses 'telehub view rebuild' telehub run
+    telehub view rebuild >&2
+}
+
+if [ -n "$kafka" ]; then
+    moved=kafka://127.0.0.1:$KAFKA_PORT/moved.
+else
+    moved=$(database moved)
+fi
 refuses 'runs in' telehub log copy this "$moved"
 stop
-
-# Held at its first transaction, killed: a half copy, which nothing opens and another run finishes.
-TELEHUB_DATABASE=$moved TELEHUB_PARTITIONS=7 telehub upgrade >&2
-cluster_psql "$dir/postgres" moved -qAt -c 'BEGIN; LOCK eventlog.slot IN EXCLUSIVE MODE;
-    SELECT pg_sleep(600)' >"$work/lock" 2>&1 &
-holder=$!
-while [ "$(sql_in moved "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-    WHERE c.relname = 'slot' AND l.mode = 'ExclusiveLock' AND l.granted")" = 0 ]; do nap 0.05; done
-TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" >"$work/copy" 2>&1 &
-copier=$!
-while [ "$(sql_in moved 'SELECT mark FROM eventlog.meta')" != 1 ]; do
-    kill -0 "$copier" 2>/dev/null || fail "the copy ended: $(<"$work/copy")"
-    nap 0.05
-done
-kill -KILL "$copier"
-wait "$copier" 2>/dev/null || true
-sql_in moved "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()" >/dev/null
-wait "$holder" || true
-export TELEHUB_DATABASE=$moved
-refuses 'half a copy' telehub run
-refuses 'half a copy' telehub run materialize
-refuses 'half a copy' telehub view rebuild
-unset TELEHUB_DATABASE
-telehub log copy this "$moved" --json >"$work/copied" || fail "the copy was not finished"
-jq -e '.source_sums == .target_sums and .records > 0 and .idempotency_keys > 0' "$work/copied" \
-    >/dev/null || fail "the copy is not equal: $(<"$work/copied")"
-say "copied: $(jq -c '{records, bytes, idempotency_keys}' "$work/copied")"
-refuses 'holds records already' telehub log copy this "$moved"
+if [ -n "$kafka" ]; then copy_to_kafka; else copy_to_database; fi
 
 # --- what runs on it ---------------------------------------------------------------------------
 
-export TELEHUB_DATABASE=$moved
 start
 await_ready
 await_quiet
@@ -159,6 +203,25 @@ curl -fsS "$ledger_url?format=csv" | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++
 say "resumed on the copy, each person was called once"
 await_quiet
 stop
+
+# --- and back ----------------------------------------------------------------------------------
+
+if [ -n "$kafka" ]; then
+    back=$(database back)
+    copy_quietly "$work/copied" this "$back"
+    export TELEHUB_DATABASE=$back TELEHUB_LOG=
+    start
+    await_ready
+    await_quiet
+    calls_nobody "what runs on the copy of the copy"
+    campaign_settle 60
+    check_partition "$people"
+    get_count
+    [ "$executions" = $((2 * people)) ] || fail "$executions calls, of $((2 * people)) people"
+    stop
+    echo "passed: $people people twice, seed $seed: to Kafka, resumed, and back; each was called once"
+    exit 0
+fi
 telehub view rebuild >&2
 rows moved >"$work/rows"
 
