@@ -20,9 +20,9 @@ static const struct {
     {"certificate required", "it wants a certificate of ours: set kafka_certificate and kafka_key"},
     {"unknown ca", "it does not know the authority of kafka_certificate"},
     {"requesting ApiVersion", "if it speaks TLS, set kafka_tls=yes"},
-    {"closed by peer", "if it speaks TLS, set kafka_tls=yes"}, /* newer ones say no more */
     {"SSL handshake failed", "does it speak TLS?"},
     {"unexpected eof", "does it speak TLS?"},
+    {"closed by peer", "if it speaks TLS, set kafka_tls=yes"}, /* newer ones say no more */
     {"Unsupported SASL mechanism", "set kafka_login to one that it has"},
     {"SASL authentication error", "kafka_user or kafka_password is wrong"},
 };
