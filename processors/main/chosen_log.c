@@ -119,20 +119,26 @@ enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, b
 enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
                              struct th_err *err)
 {
-    struct th_log *archive;
+    struct th_log *archive = NULL;
     char path[4096];
-    bool is_needed;
+    bool is_needed = false;
 
     settings_archive(conf, dir, path, sizeof path);
-    enum th_code code = archive_log_open(path, &archive, err);
-    if (code == TH_NOT_FOUND)
+    enum th_code opened = archive_log_open(path, &archive, err);
+    if (opened == TH_NOT_FOUND)
         return TH_OK;
-    TH_TRY(code);
-    code = archive_is_needed(*log, &is_needed, err);
-    if (code == TH_OK && is_needed)
-        code = archive_joined_open(*log, archive, log, err);
-    if (code != TH_OK || !is_needed)
+    struct th_err own = {0};
+    enum th_code code = archive_is_needed(*log, &is_needed, &own);
+    if (code != TH_OK) {
         th_log_close(archive);
+        return th_fail(err, code, "%s", own.text);
+    }
+    if (is_needed && opened != TH_OK)
+        return th_wrap(err, "the log was trimmed, and what it dropped is in its archive");
+    if (is_needed)
+        code = archive_joined_open(*log, archive, log, err);
+    if (!is_needed || code != TH_OK)
+        th_log_close(archive); /* nobody needs it, whatever state it is in */
     return code;
 }
 

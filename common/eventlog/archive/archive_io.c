@@ -39,18 +39,38 @@ enum th_code archive_io_failed(const char *path, struct th_err *err)
 /* --- folders ------------------------------------------------------------------------------------
  */
 
+static void folder_of(const char *path, char out[ARCHIVE_PATH_MAX])
+{
+    snprintf(out, ARCHIVE_PATH_MAX, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash)
+        snprintf(out, ARCHIVE_PATH_MAX, ".");
+    else if (slash == out)
+        out[1] = '\0';
+    else
+        *slash = '\0';
+}
+
+/* What root makes belongs to the owner of the folder it lies in: the processes of an installation
+ * run as that user and read the archive. Where that is not allowed (a share that maps root to
+ * nobody), whoever made the folder knows who may read it. */
+static void give_to_owner(const char *path)
+{
+    char dir[ARCHIVE_PATH_MAX];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return;
+    folder_of(path, dir);
+    if (stat(dir, &st) == 0)
+        (void)!lchown(path, st.st_uid, st.st_gid);
+}
+
 enum th_code archive_sync_dir_of(const char *path, struct th_err *err)
 {
     char dir[ARCHIVE_PATH_MAX];
 
-    snprintf(dir, sizeof dir, "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (!slash)
-        snprintf(dir, sizeof dir, ".");
-    else if (slash == dir)
-        dir[1] = '\0';
-    else
-        *slash = '\0';
+    folder_of(path, dir);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return archive_io_failed(dir, err);
@@ -62,8 +82,10 @@ enum th_code archive_sync_dir_of(const char *path, struct th_err *err)
 
 static enum th_code make_one(const char *path, struct th_err *err)
 {
-    if (mkdir(path, 0750) == 0)
+    if (mkdir(path, 0750) == 0) {
+        give_to_owner(path);
         return archive_sync_dir_of(path, err);
+    }
     return errno == EEXIST ? TH_OK : archive_io_failed(path, err);
 }
 
@@ -94,6 +116,7 @@ enum th_code archive_lock(const char *dir, int *out_fd, struct th_err *err)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
         return archive_io_failed(path, err);
+    give_to_owner(path);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         *out_fd = fd;
         return TH_OK;
@@ -137,6 +160,7 @@ enum th_code archive_begin(const char *path, int *out_fd, struct th_err *err)
     int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
         return archive_io_failed(new, err);
+    give_to_owner(new);
     *out_fd = fd;
     return TH_OK;
 }

@@ -1,6 +1,7 @@
 /* archive_io.h - an archive's files: written whole or not at all, and damage named.
  *
- * A file gets its name when its bytes are on the disk, and is there when its folder is. Errors of
+ * A file gets its name when its bytes are on the disk, and is there when its folder is. What root
+ * makes belongs to the owner of the folder above. Errors of
  * all: TH_FULL (the disk), TH_NOT_FOUND, TH_DENIED, TH_IO, each with the path.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_IO_H
