@@ -68,11 +68,30 @@ static enum th_code check_beginnings(struct th_log *source, struct th_err *err)
     return TH_OK;
 }
 
+/* Killed between its last two acts, a copy is finished by another run. */
+static enum th_code check_source_mark(const struct log_copy *copy, struct th_err *err)
+{
+    const char *origin = th_log_origin(copy->source);
+
+    switch (th_log_mark(copy->source)) {
+    case LOG_MARK_NONE:
+        return TH_OK;
+    case LOG_MARK_MOVED:
+        if (strcmp(origin, th_log_id(copy->target)) == 0)
+            return TH_OK;
+        return th_fail(err, TH_CONFLICT, "the source was copied to %s already: copy that one",
+                       origin);
+    case LOG_MARK_COPYING:
+        return th_fail(err, TH_CONFLICT, "the source is half a copy itself, and not to be copied");
+    case LOG_MARK_REPLAYED:
+        break;
+    }
+    return th_fail(err, TH_CONFLICT, "the source is replayed itself, and not to be copied");
+}
+
 static enum th_code check_source(const struct log_copy *copy, struct th_err *err)
 {
-    if (th_log_mark(copy->source) != LOG_MARK_NONE)
-        return th_fail(err, TH_CONFLICT, "the source is %s itself, and not to be copied",
-                       th_log_mark(copy->source) == LOG_MARK_COPYING ? "half a copy" : "replayed");
+    TH_TRY(check_source_mark(copy, err));
     if (strcmp(th_log_id(copy->source), th_log_id(copy->target)) == 0)
         return th_fail(err, TH_CONFLICT, "source and target are the same log");
     TH_TRY(check_beginnings(copy->source, err));
@@ -292,6 +311,7 @@ static enum th_code finish(const struct log_copy *copy, struct th_err *err)
 {
     for (const struct core_ops *const *core = copy->cores; *core; core++)
         TH_TRY(slot_end_cursors(copy->target, *core, copy->slots, err));
+    TH_TRY(th_log_set_mark(copy->source, LOG_MARK_MOVED, th_log_id(copy->target), err));
     return th_log_set_mark(copy->target, LOG_MARK_NONE, th_log_id(copy->source), err);
 }
 
@@ -316,5 +336,5 @@ enum th_code log_copy_run(const struct log_copy *copy, struct log_copied *out, s
     TH_TRY(copy_answers(copy, &out->answers, err));
     TH_TRY(check_source(copy, err)); /* nobody has worked on it meanwhile */
     TH_TRY(compare(copy, out, err));
-    return finish(copy, err);
+    return copy->is_rehearsal ? TH_OK : finish(copy, err);
 }

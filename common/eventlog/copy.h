@@ -4,7 +4,8 @@
  * holds and how far the source was read are committed together, so a copy that was interrupted
  * anywhere goes on when it is run again. From its first record to its last transaction the target
  * is marked LOG_MARK_COPYING, and no processor opens it. At the end both logs are read once more
- * and compared; then every slot gets its cursor, the end of its inputs, and the mark goes.
+ * and compared; then every slot gets its cursor, the end of its inputs, the source is marked
+ * LOG_MARK_MOVED, and the target's mark goes: at no time can both be worked on.
  *
  * Remembered idempotency keys come along; they are remembered as long as new ones, counted from the
  * copy on. Snapshots and views do not come along: they name offsets.
@@ -21,6 +22,8 @@ struct log_copy {
     const struct core_ops *const *cores; /* every processor with slots; ends at NULL */
     int slots;                           /* of each, on the target */
     size_t batch_bytes;                  /* of a transaction, about; 0: 2 MiB */
+    bool is_rehearsal;                   /* all but the end: the target stays half a copy, with
+                                            which a later run goes on; the source stays open */
     struct log_watch watch;
 };
 

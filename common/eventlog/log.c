@@ -124,7 +124,7 @@ void th_log_admit(struct th_log *log)
 }
 
 /* A copy that is not whole would repeat what it does not know; a replayed log is about people who
- * were called already. */
+ * were called already; of one that was copied, the copy calls them. */
 static enum th_code check_mark(const struct th_log *log, struct th_err *err)
 {
     if (log->is_admitted)
@@ -136,6 +136,10 @@ static enum th_code check_mark(const struct th_log *log, struct th_err *err)
         return th_fail(err, TH_CONFLICT,
                        "log %s is half a copy of %s: run telehub log copy again, to its end",
                        log->id, log->origin);
+    case LOG_MARK_MOVED:
+        return th_fail(err, TH_CONFLICT,
+                       "log %s was copied to %s, which goes on from it: name that one", log->id,
+                       log->origin);
     case LOG_MARK_REPLAYED:
         break;
     }

@@ -51,6 +51,7 @@ enum log_mark {
     LOG_MARK_COPYING = 1,  /* half a copy: nobody may work on it before the other half is there */
     LOG_MARK_REPLAYED = 2, /* events that happened elsewhere, to be looked at: no processor may
                               carry on from them */
+    LOG_MARK_MOVED = 3,    /* its copy, which th_log_origin names, carries on from it */
 };
 
 struct log_place {
@@ -93,7 +94,8 @@ const char *th_log_id(const struct th_log *log);
  * th_log_append, no th_log_ingest, and no session but LOG_APP_COPY's: TH_CONFLICT. */
 enum log_mark th_log_mark(const struct th_log *log);
 
-/* th_log_id of the log that this one was filled from; "" if none. Valid as long as it is open. */
+/* th_log_id of the log that this one was filled from, or of one that has moved, of its copy; "" if
+ * none. Valid as long as it is open. */
 const char *th_log_origin(const struct th_log *log);
 
 /* Durable when it returns TH_OK. Whoever has the log open elsewhere does not notice. origin: 36

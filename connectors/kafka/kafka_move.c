@@ -31,7 +31,7 @@ enum th_code kafka_take_mark(struct kafka_log *log, struct th_str value, struct 
     uint64_t version = wire_take(&wire, 1);
     uint64_t mark = wire_take(&wire, 1);
 
-    if (wire.is_cut || version != MARK_VERSION || mark > LOG_MARK_REPLAYED ||
+    if (wire.is_cut || version != MARK_VERSION || mark > LOG_MARK_MOVED ||
         wire.rest.n != LOG_ID_LEN)
         return th_fail(err, TH_CORRUPT, "%s holds a mark that is not known",
                        log->inner[KAFKA_META]);

@@ -132,7 +132,7 @@ static enum th_code load_meta(struct pg_log *log, struct pg *pg, struct th_err *
     if (log->config.log_id && !th_str_eq(id, th_str(log->config.log_id)))
         return th_fail(err, TH_CONFLICT, "the database holds the log %.*s, not %s", TH_ARG(id),
                        log->config.log_id);
-    if (mark < LOG_MARK_NONE || mark > LOG_MARK_REPLAYED || origin.n > LOG_ID_LEN)
+    if (mark < LOG_MARK_NONE || mark > LOG_MARK_MOVED || origin.n > LOG_ID_LEN)
         return th_fail(err, TH_UNSUPPORTED, "the log bears the mark %d, which is not known", mark);
     memcpy(log->base.id, id.p, id.n);
     snprintf(log->base.origin, sizeof log->base.origin, "%.*s", TH_ARG(origin));

@@ -374,6 +374,9 @@ static void check_log(struct report *report)
     else if (th_log_mark(log) == LOG_MARK_COPYING)
         say(report, FINDING_BAD, "log", "%s is half a copy of %s: telehub log copy goes on with it",
             th_log_id(log), th_log_origin(log));
+    else if (th_log_mark(log) == LOG_MARK_MOVED)
+        say(report, FINDING_BAD, "log", "%s was copied to %s: set TELEHUB_LOG or TELEHUB_DATABASE",
+            th_log_id(log), th_log_origin(log));
     else if (th_log_mark(log) == LOG_MARK_REPLAYED)
         say(report, FINDING_WARN, "log", "%s was replayed from %s: to be looked at only",
             th_log_id(log), th_log_origin(log));

@@ -144,19 +144,24 @@ static enum th_code print_json(const struct ends *ends, const struct log_copied 
     return TH_OK;
 }
 
-static void print_text(const struct ends *ends, const struct log_copied *copied)
+static void print_text(const struct ends *ends, const struct log_copied *copied, bool is_rehearsal)
 {
     print_sums(copied);
     printf("log %s is a copy of %s: %" PRIu64 " records, %" PRIu64
            " idempotency keys, every sum equal\n",
            th_log_id(ends->target), th_log_id(ends->source), copied->records, copied->answers);
+    if (is_rehearsal) {
+        printf("This was a rehearsal: the copy stays shut, and the source goes on. Without "
+               "--rehearse the copy is finished, with what has come since.\n");
+        return;
+    }
     printf("Set TELEHUB_LOG (or TELEHUB_DATABASE) to where it lies and TELEHUB_SLOTS=%" PRId64
-           ", run telehub view rebuild, then telehub run. Let nothing run on the source again: "
+           ", run telehub view rebuild, then telehub run. Nothing runs on the source any more: "
            "both would call the same people.\n",
            ends->slots);
 }
 
-static enum th_code copy_between(const struct cli *cli, const struct ends *ends, struct th_err *err)
+static enum th_code copy_between(struct cli *cli, const struct ends *ends, struct th_err *err)
 {
     struct progress progress;
     struct log_copied copied;
@@ -165,6 +170,7 @@ static enum th_code copy_between(const struct cli *cli, const struct ends *ends,
         .target = ends->target,
         .cores = tool_cores,
         .slots = (int)ends->slots,
+        .is_rehearsal = cli_has(cli, "--rehearse"),
         .watch = {show, &progress},
     };
 
@@ -174,7 +180,7 @@ static enum th_code copy_between(const struct cli *cli, const struct ends *ends,
     TH_TRY(code);
     if (cli->is_json)
         return print_json(ends, &copied);
-    print_text(ends, &copied);
+    print_text(ends, &copied, copy.is_rehearsal);
     return TH_OK;
 }
 
@@ -318,6 +324,7 @@ static const struct cli_option copy_options[] = {
      "of a target that there is not yet (default: 4 in a database, 32 on Kafka)", false},
     {"--replication", "N", "likewise, on Kafka (default: the setting replication)", false},
     {"--slots", "N", "of each processor on the target (default: the setting slots)", false},
+    {"--rehearse", NULL, "copy and compare, but leave the source in use and the copy shut", false},
     {NULL, NULL, NULL, false},
 };
 

@@ -401,6 +401,11 @@ static enum th_code check_mark(const struct run *run, struct th_err *err)
         return th_fail(err, TH_CONFLICT,
                        "this log is half a copy of %s: run telehub log copy again, to its end",
                        origin);
+    case LOG_MARK_MOVED:
+        return th_fail(err, TH_CONFLICT,
+                       "this log was copied to %s, which goes on from it: set TELEHUB_LOG or "
+                       "TELEHUB_DATABASE to where that lies. Both would call the same people",
+                       origin);
     case LOG_MARK_REPLAYED:
         break;
     }

@@ -172,6 +172,7 @@ static void test_a_marked_log_keeps_everybody_out(void **state)
     } cases[] = {
         {"half a copy is finished first", LOG_MARK_COPYING, "run telehub log copy again"},
         {"what was replayed is only looked at", LOG_MARK_REPLAYED, "only materialize works on it"},
+        {"what was copied lives on in its copy", LOG_MARK_MOVED, "which goes on from it"},
     };
     struct fixture *f = FIXTURE(state);
     bool is_answered;

@@ -71,13 +71,14 @@ static bool kill_after(pid_t pid, int ms)
 void killed_copy_run(const struct killed_copy *copy)
 {
     unsigned chance = copy->seed;
+    int life_ms = copy->life_ms;
     int kills = 0;
     int status = 0;
 
-    while (kills < copy->kills &&
-           kill_after(start(copy), copy->life_ms / 8 + rand_r(&chance) % copy->life_ms))
-        kills++;
+    for (; kills < copy->kills && kill_after(start(copy), life_ms); kills++)
+        life_ms += life_ms / 2 + rand_r(&chance) % life_ms;
     print_message("  killed %d times\n", kills);
+    assert_true(kills > 0);
     pid_t pid = start(copy);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

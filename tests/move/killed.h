@@ -17,11 +17,12 @@ struct killed_copy {
     void *target_arg;
     int slots;
     int kills;   /* at most: fewer if it comes to its end before */
-    int life_ms; /* each is killed after about so long, by chance */
+    int life_ms; /* of the first; each of the next lives longer, by up to its half and chance, so
+                    that on any machine some die in the middle */
     unsigned seed;
 };
 
-/* Killed so often, then let to its end. Ends the test on failure. */
+/* Killed so often, at least once, then let to its end. Ends the test on failure. */
 void killed_copy_run(const struct killed_copy *copy);
 
 #endif

@@ -172,8 +172,6 @@ static void test_lost_answers_and_aborts_repeat_nothing(void **unused)
     th_log_close(source);
 }
 
-/* --- refused ---------------------------------------------------------------------------------- */
-
 static void refuses(const struct log_copy *copy, enum th_code code, const char *why)
 {
     struct log_copied copied;
@@ -183,6 +181,55 @@ static void refuses(const struct log_copy *copy, enum th_code code, const char *
     if (!strstr(err.text, why))
         fail_msg("\"%s\" does not say \"%s\"", err.text, why);
 }
+
+static void test_a_rehearsal_is_finished_later(void **unused)
+{
+    (void)unused;
+    struct th_log *source = written(4);
+    struct th_log *target = memory_log(5, 4);
+    struct log_copy copy = copy_of(source, target, STORY_SLOTS);
+    struct log_copied copied;
+    struct th_err err = {0};
+
+    copy.is_rehearsal = true;
+    assert_int_equal(log_copy_run(&copy, &copied, &err), TH_OK);
+    uint64_t rehearsed = copied.records;
+    assert_int_equal(th_log_mark(source), LOG_MARK_NONE);
+    assert_int_equal(th_log_mark(target), LOG_MARK_COPYING);
+    copy.is_rehearsal = false;
+    assert_int_equal(log_copy_run(&copy, &copied, &err), TH_OK);
+    assert_int_equal(copied.resumed, rehearsed);
+    story_is_copied(source, target, STORY_SLOTS);
+    th_log_close(target);
+    th_log_close(source);
+}
+
+/* Killed when the source was shut and the copy was not open yet. */
+static void test_a_copy_is_finished_from_a_source_that_is_shut(void **unused)
+{
+    (void)unused;
+    struct th_log *source = written(4);
+    struct th_log *target = memory_log(5, 4);
+    struct th_log *another = memory_log(5, 6);
+    struct log_copy copy = copy_of(source, target, STORY_SLOTS);
+    struct log_copied copied;
+    struct th_err err = {0};
+
+    copy.is_rehearsal = true;
+    assert_int_equal(log_copy_run(&copy, &copied, &err), TH_OK);
+    copy.is_rehearsal = false;
+    assert_int_equal(th_log_set_mark(source, LOG_MARK_MOVED, th_log_id(target), &err), TH_OK);
+    struct log_copy elsewhere = copy_of(source, another, STORY_SLOTS);
+    refuses(&elsewhere, TH_CONFLICT, "already: copy that one");
+    assert_int_equal(th_log_mark(another), LOG_MARK_NONE);
+    assert_int_equal(log_copy_run(&copy, &copied, &err), TH_OK);
+    story_is_copied(source, target, STORY_SLOTS);
+    th_log_close(another);
+    th_log_close(target);
+    th_log_close(source);
+}
+
+/* --- refused ---------------------------------------------------------------------------------- */
 
 static void test_what_is_not_quiet_is_not_copied(void **unused)
 {
@@ -337,6 +384,8 @@ int main(void)
         cmocka_unit_test(test_a_copy_holds_the_same),
         cmocka_unit_test(test_an_interrupted_copy_goes_on),
         cmocka_unit_test(test_lost_answers_and_aborts_repeat_nothing),
+        cmocka_unit_test(test_a_rehearsal_is_finished_later),
+        cmocka_unit_test(test_a_copy_is_finished_from_a_source_that_is_shut),
         cmocka_unit_test(test_what_is_not_quiet_is_not_copied),
         cmocka_unit_test(test_a_trimmed_log_is_not_copied_without_its_beginning),
         cmocka_unit_test(test_a_target_of_something_else_is_refused),

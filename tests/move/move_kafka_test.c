@@ -13,8 +13,8 @@
 #include "tests/unit/test.h"
 
 #define CHAPTERS         8
-#define KILLS            2
-#define LIFE_MS          1500
+#define KILLS            4
+#define LIFE_MS          150
 #define CONNINFO_MAX     512
 #define KAFKA_PARTITIONS 8
 

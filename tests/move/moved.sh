@@ -132,7 +132,9 @@ say "one campaign is done, of the other $((2 * people - before)) people are left
 # --- the copy ----------------------------------------------------------------------------------
 
 copy_to_database() {
-    copy_quietly "$work/copied" this "$(database first_copy)" # from here on it is quiet
+    copy_quietly "$work/copied" this "$(database rehearsed)" --rehearse # from here on it is quiet
+    TELEHUB_DATABASE=$(printf '%s\n' "$first" | sed 's/dbname=[^ ]*/dbname=rehearsed/') \
+        refuses 'half a copy' telehub run
     # Held at its first transaction, killed: a half copy, which nothing opens and another run finishes.
     TELEHUB_DATABASE=$moved TELEHUB_PARTITIONS=7 telehub upgrade >&2
     cluster_psql "$dir/postgres" moved -qAt -c 'BEGIN; LOCK eventlog.slot IN EXCLUSIVE MODE;
@@ -157,13 +159,16 @@ copy_to_database() {
     refuses 'half a copy' telehub view rebuild
     unset TELEHUB_DATABASE
     copy_quietly "$work/copied" this "$moved"
-    refuses 'holds records already' telehub log copy this "$moved"
+    refuses 'was copied to' telehub run
+    refuses 'was copied to' telehub run materialize
+    refuses 'copied to' telehub log copy this "$(database another)"
     export TELEHUB_DATABASE=$moved
 }
 
 # The views stay where they are; they are of the old log, and say so.
 copy_to_kafka() {
     copy_quietly "$work/copied" this "$moved" --partitions 8 --replication 1
+    refuses 'was copied to' telehub run
     export TELEHUB_DATABASE=$first TELEHUB_LOG=$moved
     refuses 'telehub view rebuild' telehub run
     telehub view rebuild >&2

@@ -340,6 +340,8 @@ void story_is_copied(struct th_log *source, struct th_log *copy, int slots)
     }
     assert_int_equal(th_log_mark(copy), LOG_MARK_NONE);
     assert_string_equal(th_log_origin(copy), th_log_id(source));
+    assert_int_equal(th_log_mark(source), LOG_MARK_MOVED);
+    assert_string_equal(th_log_origin(source), th_log_id(copy));
 }
 
 size_t story_records(struct th_log *log)
