@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A full disk, one part after the other: Postgres (log, snapshots, views), the send journal, the
-# sandbox's ledger. Who asks is told 503; nobody new is called; when there is room again all goes on
-# by itself, nothing that was acknowledged is lost, and nobody is called twice.
+# sandbox's ledger, the archive. Who asks is told 503; nobody new is called; when there is room again
+# all goes on by itself, nothing that was acknowledged is lost, and nobody is called twice. Half an
+# archive is a whole one of less, which the next run completes.
 #
 #   tests/failure/disk_full.sh [PEOPLE [SEED]]      1,500 recipients a part by default
 #
@@ -12,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/../chaos/lib.sh"
 
 people=${1:-1500} seed=${2:-1}
-[[ $people =~ ^[1-9][0-9]{2,5}$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,6p' "$0" >&2; exit 2; }
+[[ $people =~ ^[1-9][0-9]{2,5}$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,7p' "$0" >&2; exit 2; }
 
 export SANDBOX_RATES= # whoever is called before the rates below are set is well, too
 chaos_begin disk-full "$seed"
@@ -115,6 +116,16 @@ all_is_well() {
     check_ledger "$1" "$people" "$in_flight_max" "${2:-}"
     check_compare
     telehub view verify --json >"$work/verify" || fail "view verify: $(<"$work/verify")"
+}
+
+# raw ARCHIVE: the bytes of its records, partition by partition, to files in ARCHIVE.raw.
+raw() {
+    local part
+    mkdir -p "$1.raw"
+    for part in "$1"/*/[0-9]*/; do
+        part=${part%/}
+        lz4 -dcm "$part"/*.seg >"$1.raw/$(basename "$(dirname "$part")").$(basename "$part")"
+    done
 }
 
 chaos_up
@@ -234,4 +245,31 @@ jq -e '.recipients_executed_again == 0' "$work/summary" >/dev/null || {
     [ "$(jq -r .recipients_executed_again "$work/summary")" -le 1 ] ||
         fail "somebody was called twice: $(<"$work/summary")"
 }
-echo "passed: three full disks, $people people each, seed $seed: 503 while there is no room, nothing lost, nobody called twice"
+
+say "--- the archive"
+command -v lz4 >/dev/null || install_packages lz4
+telehub archive --to "$work/whole" >"$work/archived" || fail "archive: $(<"$work/archived")"
+mkdir "$work/archive"
+disk_mount "$work/archive" 1
+disk_fill "$work/archive"
+# One run finds no room for anything, the others for a little more each.
+for room in 0 128 512; do
+    truncate -s "-${room}K" "$work/archive/ballast"
+    if telehub archive --to "$work/archive" >"$work/archived" 2>&1; then
+        fail "the archive found room for all: $(<"$work/archived")"
+    fi
+    grep -q 'No space left' "$work/archived" || fail "archive says: $(<"$work/archived")"
+    say "$(tail -n 1 "$work/archived")"
+    [ ! -e "$work/archive/MANIFEST" ] || telehub archive verify "$work/archive" >"$work/verified" ||
+        fail "half an archive is not whole: $(<"$work/verified")"
+done
+[ -e "$work/archive/MANIFEST" ] || fail "nothing was archived while there was a little room"
+disk_free "$work/archive"
+telehub archive --to "$work/archive" --verify >"$work/archived" || fail "archive: $(<"$work/archived")"
+raw "$work/whole"
+raw "$work/archive"
+for part in "$work/whole.raw"/*; do
+    cmp -n "$(stat -c %s "$part")" "$part" "$work/archive.raw/$(basename "$part")" ||
+        fail "what was archived in pieces differs: $(basename "$part")"
+done
+echo "passed: four full disks, $people people each, seed $seed: 503 while there is no room, nothing lost, nobody called twice"
