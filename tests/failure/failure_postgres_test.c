@@ -136,7 +136,8 @@ static void ingest(void *unused)
     assert_true(added == 3 || (code != TH_OK && added == 0));
     if (claim_once(key, &arena, &outcome, &err) != TH_OK)
         fail_msg("%s", err.text);
-    assert_int_equal(outcome, added == 3 ? LOG_CLAIM_REPLAYED : LOG_CLAIM_STORED);
+    /* A commit that was on its way when its connection broke may come after the count. */
+    assert_true(outcome == LOG_CLAIM_REPLAYED || (outcome == LOG_CLAIM_STORED && added == 0));
     assert_int_equal(records() - before, 3);
     th_arena_fini(&arena);
 }
