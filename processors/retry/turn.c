@@ -201,13 +201,15 @@ static enum th_code tell_wanted(struct turn *turn, const struct moves *moves)
     return tell(turn, moves, &event);
 }
 
+/* Who asked and ended within one batch must not have ended first: the campaign may be over then,
+ * and nobody answers. */
 enum th_code turn_flush(struct turn *turn)
 {
     struct retry *retry = turn->retry;
 
     for (size_t i = 0; i < retry->moves_n; i++) {
-        TH_TRY(tell_moved(turn, &retry->moves[i]));
         TH_TRY(tell_wanted(turn, &retry->moves[i]));
+        TH_TRY(tell_moved(turn, &retry->moves[i]));
     }
     retry->moves_n = 0;
     retry->wanted_n = 0;

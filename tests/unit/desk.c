@@ -93,13 +93,21 @@ static void fill_meta(struct desk *desk, struct event *event)
         meta->tenant = DESK_TENANT;
 }
 
+void desk_events(struct desk *desk, enum topic topic, struct event *events, size_t n)
+{
+    begin_batch(desk);
+    for (size_t i = 0; i < n; i++) {
+        fill_meta(desk, &events[i]);
+        present(desk, &(struct input){.type = INPUT_EVENT,
+                                      .event = &events[i],
+                                      .place = {topic, 0, desk->offset++}});
+    }
+    end_batch(desk);
+}
+
 void desk_event(struct desk *desk, enum topic topic, struct event *event)
 {
-    fill_meta(desk, event);
-    begin_batch(desk);
-    present(desk, &(struct input){
-                      .type = INPUT_EVENT, .event = event, .place = {topic, 0, desk->offset++}});
-    end_batch(desk);
+    desk_events(desk, topic, event, 1);
 }
 
 void desk_reply(struct desk *desk, const struct answer *answer)

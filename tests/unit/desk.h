@@ -53,6 +53,9 @@ void desk_refer(struct desk *desk, enum topic topic, struct event *event);
 /* An input record. Its meta is filled in but for what is there already. */
 void desk_event(struct desk *desk, enum topic topic, struct event *event);
 
+/* Several of them in one batch. */
+void desk_events(struct desk *desk, enum topic topic, struct event *events, size_t n);
+
 void desk_reply(struct desk *desk, const struct answer *answer);
 
 /* Time passes; the core hears of it if it wanted to. */

@@ -703,6 +703,34 @@ static void test_a_repeat_asks_for_a_release(void **unused)
     }
 }
 
+/* Else the campaign may be over before it hears of the ask, and nobody answers it. */
+static void test_who_asks_and_ends_in_one_batch_has_asked_first(void **state)
+{
+    struct desk *desk = *state;
+    struct event events[] = {
+        {.type = EVENT_REPEAT_WANTED,
+         .as.repeat_wanted =
+             {.send = send_id(1), .n = 2, .campaign = {true, send_id(99)}, .lane = 1}},
+        {.type = EVENT_ATTEMPT_RESOLVED,
+         .as.attempt_resolved =
+             {.send = send_id(1), .n = 2, .lane = 1, .outcome = ATTEMPT_OUTCOME_IN_DOUBT}},
+    };
+    enum event_type told[2];
+    size_t n = 0;
+
+    bring_to(desk, SEND_UNKNOWN);
+    desk_events(desk, TOPIC_SEND_OUTCOMES, events, TH_LEN(events));
+    assert_non_null(desk_heard(desk, EVENT_SEND_ENDED, 0));
+    for (size_t i = 0; i < desk->said_n; i++)
+        if (desk->said[i].topic == TOPIC_CAMPAIGN_PROGRESS) {
+            assert_true(n < TH_LEN(told));
+            told[n++] = desk->said[i].event.type;
+        }
+    assert_int_equal(n, 2);
+    assert_int_equal(told[0], EVENT_RELEASE_WANTED);
+    assert_int_equal(told[1], EVENT_SENDS_MOVED);
+}
+
 static void test_a_release_for_a_repeat_is_used_up_at_once(void **unused)
 {
     static const struct {
@@ -812,6 +840,8 @@ int main(void)
         cmocka_unit_test(test_who_was_reached_after_all_is_not_called_again),
         cmocka_unit_test(test_proof_is_kept_while_an_attempt_is_in_the_air),
         cmocka_unit_test(test_a_repeat_asks_for_a_release),
+        cmocka_unit_test_setup_teardown(test_who_asks_and_ends_in_one_batch_has_asked_first, set_up,
+                                        tear_down),
         cmocka_unit_test(test_a_release_for_a_repeat_is_used_up_at_once),
         cmocka_unit_test_setup_teardown(test_who_was_taken_stays_so_through_repeats, set_up,
                                         tear_down),
