@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define READ_BYTES ((size_t)1 << 20)
-#define READ_ARENA ((size_t)64 << 20)
-#define MINUTE_US  TH_US_PER_MIN
+#define READ_BYTES    ((size_t)1 << 20)
+#define READ_ARENA    ((size_t)64 << 20)
+#define REPEAT_WAY_US INT64_C(10000000) /* to be asked for again, and made */
+#define MINUTE_US     TH_US_PER_MIN
 
 /* --- sends by id
  * -------------------------------------------------------------------------------------------- */
@@ -323,6 +324,11 @@ static void returned(struct world *world, const struct attempt_returned *ev)
     attempt->is_returned = true;
 }
 
+static void repeat_at(struct world *world, struct th_id id, int32_t n, int64_t at_us)
+{
+    attempt_of(world, send_of(world, id, "a repeat"), n)->repeat_at_us = at_us;
+}
+
 /* What is said not to have been executed must not be in the ledger, nor come there. */
 static void not_executed(struct world *world, struct th_id id, int32_t n, const char *why)
 {
@@ -336,8 +342,8 @@ static void not_executed(struct world *world, struct th_id id, int32_t n, const 
 }
 
 /* Where the provider can be asked, or takes the request again under its key, nobody is in doubt,
- * given time and clocks that do not jump; but who was reached by an attempt before is not repeated.
- */
+ * given time and clocks that do not jump; but who was reached by an attempt before is not repeated,
+ * nor is one whose turn in the pace does not come while its callback is awaited. */
 static void in_doubt(struct world *world, const struct send_fact *send,
                      struct attempt_fact *attempt)
 {
@@ -347,7 +353,7 @@ static void in_doubt(struct world *world, const struct send_fact *send,
     if (has_time && attempt->reconciliation == PROVIDER_LOOKUP)
         world_fail(world, "an attempt is in doubt, and the provider could have been asked");
     if (has_time && attempt->reconciliation == PROVIDER_IDEMPOTENT && !attempt->has_failed_repeat &&
-        !send->has_proof)
+        world_now(world) > attempt->repeat_at_us + REPEAT_WAY_US && !send->has_proof)
         world_fail(world, "an attempt is in doubt, and could have been repeated under its key");
 }
 
@@ -446,6 +452,13 @@ static void take_attempts(struct world *world, const struct event *event)
         world->checks->counts[SIM_BY_JOURNAL] += resolved->how == RESOLVED_HOW_JOURNAL;
         outcome(world, resolved->send, resolved->n, resolved->outcome,
                 resolved_how_name(resolved->how));
+        break;
+    case EVENT_REPEAT_WANTED:
+        repeat_at(world, event->as.repeat_wanted.send, event->as.repeat_wanted.n, INT64_MAX / 2);
+        break;
+    case EVENT_REPEAT_RELEASED:
+        repeat_at(world, event->as.repeat_released.send, event->as.repeat_released.n,
+                  event->as.repeat_released.send_at_us);
         break;
     case EVENT_ATTEMPT_REPORTED:
         reported(world, &event->as.attempt_reported);

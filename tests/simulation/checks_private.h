@@ -19,6 +19,7 @@ struct attempt_fact {
     enum provider_reconciliation reconciliation; /* of its lane, once it is started */
     int64_t line;                                /* in the ledger; NO_LINE */
     int64_t release;                             /* that it was planned by */
+    int64_t repeat_at_us; /* when its repeat may leave; far off while that was not answered */
 };
 
 struct send_fact {
