@@ -715,7 +715,7 @@ static void test_who_asks_and_ends_in_one_batch_has_asked_first(void **state)
          .as.attempt_resolved =
              {.send = send_id(1), .n = 2, .lane = 1, .outcome = ATTEMPT_OUTCOME_IN_DOUBT}},
     };
-    enum event_type told[2];
+    enum event_type told[2] = {EVENT_SENDS_MOVED, EVENT_SENDS_MOVED};
     size_t n = 0;
 
     bring_to(desk, SEND_UNKNOWN);
