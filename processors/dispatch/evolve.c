@@ -237,8 +237,7 @@ static enum th_code repeat_released(struct dispatch *d, struct attempt *a,
 {
     if (a->stand != ATTEMPT_UNKNOWN)
         return TH_OK;
-    released(a, ev->send_at_us > ev->meta.time_us ? ev->send_at_us : ev->meta.time_us,
-             ev->send_by_us);
+    released(a, ev->send_at_us, ev->send_by_us);
     return set_due(d, a, ev->send_at_us);
 }
 

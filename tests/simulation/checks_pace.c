@@ -107,14 +107,16 @@ static void check_window(struct world *world, int i)
 }
 
 /* Once a release with a limit was made, those without one before it are used up: at most on their
- * way. */
+ * way, or repeated at once, given clocks that do not jump. */
 static void check_drained(struct world *world, int i, const struct attempt_fact *attempt)
 {
     const struct campaign_fact *campaign = &world->checks->campaigns[i];
 
     if (attempt->release < campaign->limited_release &&
         campaign->releases[attempt->release].pace == 0 &&
-        world_now(world) > campaign->limited_us + WAY_US)
+        (attempt->reconciliation != PROVIDER_IDEMPOTENT || world->options.odds.jump == 0) &&
+        world_now(world) >
+            campaign->limited_us + WAY_US + (attempt->repeat_at_us ? DISPATCH_AT_ONCE_US : 0))
         world_fail(world,
                    "campaign %d: release %" PRId64 ", without a limit, is called after one "
                    "that has one",
