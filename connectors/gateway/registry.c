@@ -53,6 +53,19 @@ enum handled registry_answer(struct request *request)
     return request_answer(request, 200);
 }
 
+enum handled registry_answer_version(struct request *request, const struct schema *schema)
+{
+    struct th_json_out out = {&request->answer, false};
+
+    th_json_begin(&out, NULL);
+    th_json_put_text(&out, "subject", schema->name);
+    th_json_put_int(&out, "id", schema->id);
+    th_json_put_int(&out, "version", schema->version);
+    th_json_put_str(&out, "schema", schema->json);
+    th_json_end(&out);
+    return registry_answer(request);
+}
+
 /* --- subjects -----------------------------------------------------------------------------------
  */
 

@@ -33,6 +33,9 @@ enum handled registry_refuse(struct request *request, unsigned status, const cha
 /* Answer 200 with what is in request->answer. */
 enum handled registry_answer(struct request *request);
 
+/* Answer 200 with a version of a subject: {"subject":…,"id":…,"version":…,"schema":…} */
+enum handled registry_answer_version(struct request *request, const struct schema *schema);
+
 /* --- subjects: the full names of events, each with its versions, which are numbered from 1 on ----
  */
 

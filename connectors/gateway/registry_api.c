@@ -59,19 +59,12 @@ enum handled registry_versions(struct request *request)
 
 enum handled registry_version(struct request *request)
 {
-    struct th_json_out out = {&request->answer, false};
     enum handled handled = HANDLED_ANSWERED;
     const struct schema *schema = NULL;
 
     if (!registry_subject_version(request, &schema, &handled))
         return handled;
-    th_json_begin(&out, NULL);
-    th_json_put_text(&out, "subject", schema->name);
-    th_json_put_int(&out, "id", schema->id);
-    th_json_put_int(&out, "version", schema->version);
-    th_json_put_str(&out, "schema", schema->json);
-    th_json_end(&out);
-    return registry_answer(request);
+    return registry_answer_version(request, schema);
 }
 
 enum handled registry_version_schema(struct request *request)

@@ -103,7 +103,6 @@ static bool look_up(struct request *request, const struct schema **out, enum han
 
 enum handled registry_look_up(struct request *request)
 {
-    struct th_json_out out = {&request->answer, false};
     enum handled handled = HANDLED_ANSWERED;
     const struct schema *schema = NULL;
 
@@ -111,13 +110,7 @@ enum handled registry_look_up(struct request *request)
         return handled;
     if (!schema)
         return registry_fail(request, REGISTRY_NO_SCHEMA, "Schema not found");
-    th_json_begin(&out, NULL);
-    th_json_put_text(&out, "subject", schema->name);
-    th_json_put_int(&out, "id", schema->id);
-    th_json_put_int(&out, "version", schema->version);
-    th_json_put_str(&out, "schema", schema->json);
-    th_json_end(&out);
-    return registry_answer(request);
+    return registry_answer_version(request, schema);
 }
 
 /* To register what is registered changes nothing, and answers with its id; so serializers that
