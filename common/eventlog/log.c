@@ -125,7 +125,7 @@ void th_log_admit(struct th_log *log)
 
 /* A copy that is not whole would repeat what it does not know; a replayed log is about people who
  * were called already; of one that was copied, the copy calls them. */
-static enum th_code check_mark(const struct th_log *log, struct th_err *err)
+enum th_code th_log_check_mark(const struct th_log *log, struct th_err *err)
 {
     if (log->is_admitted)
         return TH_OK;
@@ -138,8 +138,9 @@ static enum th_code check_mark(const struct th_log *log, struct th_err *err)
                        log->id, log->origin);
     case LOG_MARK_MOVED:
         return th_fail(err, TH_CONFLICT,
-                       "log %s was copied to %s, which goes on from it: name that one", log->id,
-                       log->origin);
+                       "log %s was copied to %s, which goes on from it: set TELEHUB_LOG or "
+                       "TELEHUB_DATABASE to where that lies",
+                       log->id, log->origin);
     case LOG_MARK_REPLAYED:
         break;
     }
@@ -152,7 +153,7 @@ static enum th_code check_mark(const struct th_log *log, struct th_err *err)
 enum th_code th_log_append(struct th_log *log, const struct log_output *outputs, size_t n,
                            struct log_place *out_places, struct th_err *err)
 {
-    TH_TRY(check_mark(log, err));
+    TH_TRY(th_log_check_mark(log, err));
     TH_TRY(check_outputs(log, outputs, n, err));
     return n ? log->ops->append(log, outputs, n, out_places, err) : TH_OK;
 }
@@ -223,7 +224,7 @@ static enum th_code check_claim(const struct th_log *log, const struct log_claim
 enum th_code th_log_ingest(struct th_log *log, struct log_claim *claims, size_t n,
                            struct th_arena *arena, struct th_err *err)
 {
-    TH_TRY(check_mark(log, err));
+    TH_TRY(th_log_check_mark(log, err));
     for (size_t i = 0; i < n; i++)
         if (check_claim(log, &claims[i], err) != TH_OK)
             return th_wrap(err, "claim %zu of %zu", i, n);
@@ -329,7 +330,7 @@ enum th_code th_log_session_open(struct th_log *log, enum log_app app, int slot,
 {
     TH_TRY(check_seat(app, slot, err));
     if (app != LOG_APP_COPY)
-        TH_TRY(check_mark(log, err));
+        TH_TRY(th_log_check_mark(log, err));
     return log->ops->session_open(log, app, slot, out_session, err);
 }
 

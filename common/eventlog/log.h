@@ -94,6 +94,10 @@ const char *th_log_id(const struct th_log *log);
  * th_log_append, no th_log_ingest, and no session but LOG_APP_COPY's: TH_CONFLICT. */
 enum log_mark th_log_mark(const struct th_log *log);
 
+/* May somebody work on it? TH_CONFLICT: no, by its mark; err says what to do. */
+TH_MUST_USE
+enum th_code th_log_check_mark(const struct th_log *log, struct th_err *err);
+
 /* th_log_id of the log that this one was filled from, or of one that has moved, of its copy; "" if
  * none. Valid as long as it is open. */
 const char *th_log_origin(const struct th_log *log);

@@ -392,29 +392,9 @@ static enum th_code check_views(const struct run *run, struct th_err *err)
 /* The log itself turns processors away (log.h); this says it before anything starts. */
 static enum th_code check_mark(const struct run *run, struct th_err *err)
 {
-    const char *origin = th_log_origin(run->log);
-
-    switch (th_log_mark(run->log)) {
-    case LOG_MARK_NONE:
+    if (th_log_mark(run->log) == LOG_MARK_REPLAYED && run->roles == ROLE_MATERIALIZE)
         return TH_OK;
-    case LOG_MARK_COPYING:
-        return th_fail(err, TH_CONFLICT,
-                       "this log is half a copy of %s: run telehub log copy again, to its end",
-                       origin);
-    case LOG_MARK_MOVED:
-        return th_fail(err, TH_CONFLICT,
-                       "this log was copied to %s, which goes on from it: set TELEHUB_LOG or "
-                       "TELEHUB_DATABASE to where that lies. Both would call the same people",
-                       origin);
-    case LOG_MARK_REPLAYED:
-        break;
-    }
-    if (run->roles == ROLE_MATERIALIZE)
-        return TH_OK;
-    return th_fail(err, TH_CONFLICT,
-                   "this log was replayed from %s, about people who were called already: only "
-                   "telehub run materialize works on it",
-                   origin);
+    return th_log_check_mark(run->log, err);
 }
 
 static enum th_code check_log(const struct run *run, struct th_err *err)

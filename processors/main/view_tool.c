@@ -31,9 +31,7 @@ static enum th_code bench_open(struct cli *cli, struct bench *bench, struct th_e
     TH_TRY(tool_settings(cli, &conf, bench->conninfo, err));
     TH_TRY(tool_log(cli, &bench->log, err));
     if (th_log_mark(bench->log) == LOG_MARK_COPYING)
-        return th_fail(err, TH_CONFLICT,
-                       "this log is half a copy of %s: run telehub log copy again, to its end",
-                       th_log_origin(bench->log));
+        return th_log_check_mark(bench->log, err);
     return pg_view_generations_open(bench->conninfo, &bench->gens, err);
 }
 
