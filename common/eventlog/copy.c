@@ -61,8 +61,8 @@ static enum th_code check_beginnings(struct th_log *source, struct th_err *err)
             if (start > 0)
                 return th_fail(err, TH_CONFLICT,
                                "the source begins at %" PRId64
-                               " of %s/%d: what was before it lies in its archive. Name it as "
-                               "\"this\", with the setting archive, and both are copied",
+                               " of %s/%d: what was before it lies in its archive. Name that with "
+                               "--archive, and both are copied",
                                start, topic_name((enum topic)topic), part);
         }
     return TH_OK;

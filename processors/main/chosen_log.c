@@ -116,17 +116,14 @@ enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, b
     return pg_log_open(&config, out_log, err);
 }
 
-enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
-                             struct th_err *err)
+enum th_code chosen_log_join_with(const char *path, struct th_log **log, struct th_err *err)
 {
     struct th_log *archive = NULL;
-    char path[4096];
     bool is_needed = false;
 
-    settings_archive(conf, dir, path, sizeof path);
     enum th_code opened = archive_log_open(path, &archive, err);
     if (opened == TH_NOT_FOUND)
-        return TH_OK;
+        return opened;
     struct th_err own = {0};
     enum th_code code = archive_is_needed(*log, &is_needed, &own);
     if (code != TH_OK) {
@@ -140,6 +137,16 @@ enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct
     if (!is_needed || code != TH_OK)
         th_log_close(archive); /* nobody needs it, whatever state it is in */
     return code;
+}
+
+enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
+                             struct th_err *err)
+{
+    char path[4096];
+
+    settings_archive(conf, dir, path, sizeof path);
+    enum th_code code = chosen_log_join_with(path, log, err);
+    return code == TH_NOT_FOUND ? TH_OK : code;
 }
 
 enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,

@@ -59,6 +59,10 @@ TH_MUST_USE
 enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
                              struct th_err *err);
 
+/* Likewise with the archive in that folder, which is to be there. Errors: TH_NOT_FOUND too */
+TH_MUST_USE
+enum th_code chosen_log_join_with(const char *path, struct th_log **log, struct th_err *err);
+
 /* Make it unless it is there; *out_is_new says which. The database has been migrated. */
 TH_MUST_USE
 enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,

@@ -73,12 +73,16 @@ static enum th_code ends_begin(struct cli *cli, struct ends *ends, struct th_err
                    err);
 }
 
-/* Of the installation's own log also what is left of it in the archive only. */
+/* What was trimmed is read from the archive that the line names; of the installation's own log,
+ * from the installation's. */
 static enum th_code open_source(const struct cli *cli, struct ends *ends, struct th_err *err)
 {
     const char *location = cli->words[0];
+    const char *archive = cli_value(cli, "--archive");
 
     TH_TRY(chosen_log_at(ends->conf, ends->conninfo, location, &ends->source, err));
+    if (archive)
+        return chosen_log_join_with(archive, &ends->source, err);
     return strcmp(location, CHOSEN_LOG_THIS) == 0
                ? chosen_log_join(ends->conf, cli->dir, &ends->source, err)
                : TH_OK;
@@ -216,12 +220,14 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static enum th_code open_played(const struct cli *cli, struct ends *ends, struct th_err *err)
+static enum th_code open_played(struct cli *cli, struct ends *ends, struct th_err *err)
 {
     const char *location = cli->words[0];
 
     if (strcmp(location, CHOSEN_LOG_THIS) != 0 && is_folder(location))
-        return archive_log_open(location, &ends->source, err);
+        return cli_value(cli, "--archive")
+                   ? cli_usage(cli, err, "%s is an archive itself: leave out --archive", location)
+                   : archive_log_open(location, &ends->source, err);
     return open_source(cli, ends, err);
 }
 
@@ -313,6 +319,10 @@ static const struct cli_option replay_options[] = {
     {"--filter", "LIST",
      "tenant=…,campaign=…,from=…,to=… (times as 2026-11-02T10:00:00Z); reference topics come whole",
      false},
+    {"--archive", "DIR",
+     "of the source: has what was dropped from it (default: the archive of this installation, when "
+     "the source is its log)",
+     false},
     {"--partitions", "N", "of the new log (default: as many as the source has)", false},
     {"--replication", "N", "likewise, on Kafka (default: the setting replication)", false},
     {"--slots", "N", "of each processor that wrote the source (default: the setting slots)", false},
@@ -320,6 +330,10 @@ static const struct cli_option replay_options[] = {
 };
 
 static const struct cli_option copy_options[] = {
+    {"--archive", "DIR",
+     "of the source: has what was dropped from it (default: the archive of this installation, when "
+     "the source is its log)",
+     false},
     {"--partitions", "N",
      "of a target that there is not yet (default: 4 in a database, 32 on Kafka)", false},
     {"--replication", "N", "likewise, on Kafka (default: the setting replication)", false},
@@ -334,6 +348,7 @@ const struct cli_command tool_move_commands[] = {
      "when it is run again. SOURCE and TARGET: this, kafka://HOST:PORT/PREFIX, or a database as "
      "libpq takes it.",
      "  telehub log copy this kafka://10.0.0.1:9092,10.0.0.2:9092/th. --slots 8\n"
+     "  telehub log copy kafka://10.0.0.1:9092/th. 'dbname=telehub_new' --archive /backup/telehub\n"
      "  telehub log copy this 'host=/run/postgresql dbname=telehub_new' --partitions 16",
      copy_options, log_copy},
     {"replay", "SOURCE", 1, 1,

@@ -60,7 +60,7 @@ static const struct th_conf_key log_keys[] = {
     DURATION("slot_poll", "250ms", "1ms", "10s", "How often a slot looks for input unasked."),
     DURATION("slot_reopen_wait", "500ms", "1ms", "1min",
              "After a slot was lost, before it is taken again."),
-    {"slot_snapshot", TH_CONF_SIZE, "16MB", "64kB", "1GB", NULL, NULL,
+    {"slot_snapshot", TH_CONF_SIZE, "16MB", "1kB", "1GB", NULL, NULL,
      "A slot's state is saved after so much of its own log."},
     COUNT("log_readers", "8", "1", "16", "connections", "Shared by readers of the log."),
     {"log_ring", TH_CONF_SIZE, "4MB", "64kB", "1GB", NULL, NULL,

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # An installation moves and is looked at: a finished campaign and one that is paused half-way are
-# copied to another database with another number of partitions. What runs on the copy calls nobody,
-# and then, resumed, each remaining person once. Replayed, from the log and from an archive, the
-# views are the same rows, and nobody is called. With --kafka the copy lies in Kafka, and another one,
-# in a database again, is made of that.
+# copied to another database with another number of partitions, after most of the log was dropped that
+# an archive has. What runs on the copy calls nobody, and then, resumed, each remaining person once.
+# Replayed, from the log and from an archive, the views are the same rows, and nobody is called. With
+# --kafka the copy lies in Kafka, and another one, in a database again, is made of that; there it is
+# Kafka that drops most of what it had.
 #
 #   tests/move/moved.sh [PEOPLE [SEED [--kafka]]]      300 people in each campaign by default
 set -euo pipefail
 . "$(dirname "$0")/../chaos/lib.sh"
 
 people=${1:-300} seed=${2:-1} kafka=${3:-}
-[[ $people =~ ^[0-9]+$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,9p' "$0" >&2; exit 2; }
+[[ $people =~ ^[0-9]+$ && $seed =~ ^[0-9]+$ ]] || { sed -n '2,10p' "$0" >&2; exit 2; }
 
 # refuses WORDS COMMAND...: exit status 1, and those words on stderr.
 refuses() {
@@ -90,6 +91,25 @@ copy_quietly() {
     fail "it does not get quiet"
 }
 
+# drop_archived DIR: three days later nearly all of the log is in the archive in DIR only, what the
+# slots' states are made of included.
+drop_archived() {
+    TELEHUB_ARCHIVE=$1 telehub archive --verify >&2
+    TELEHUB_ARCHIVE=$1 TELEHUB_LOG_RETENTION=all=1 LD_PRELOAD=$later LATER_DAYS=3 \
+        telehub log retention --apply --json >"$work/retained" || fail "log retention"
+    jq -e '[.partitions[] | select(.upto > .start)] | length > 10
+        and ([.[].topic] | contains(["send.events", "dispatch.attempts", "send.outcomes"]))' \
+        "$work/retained" >/dev/null || fail "too little was dropped: $(<"$work/retained")"
+    say "dropped: $(jq '[.partitions[] | .upto - .start] | add' "$work/retained") offsets"
+    TELEHUB_ARCHIVE=$1 telehub view verify >&2 || fail "view verify on what was left, and the archive"
+}
+
+# has_sums_of FILE: the copy that was made last holds what the one before held.
+has_sums_of() {
+    [ "$(jq -c .target_sums "$work/copied")" = "$(jq -c .target_sums "$1")" ] ||
+        fail "the copies differ: $(<"$1") $(<"$work/copied")"
+}
+
 # calls_nobody SENTENCE: for two seconds, and none since calls were counted.
 calls_nobody() {
     local before=$executions
@@ -108,7 +128,9 @@ if [ -n "$kafka" ]; then
 fi
 chaos_up
 first=$(sed -n 's/^TELEHUB_DATABASE=//p' "$dir/telehub.conf") # where the log lies before it moves
+echo TELEHUB_SLOT_SNAPSHOT=4kB >>"$dir/telehub.conf" # so that there are some
 chaos_settings
+later=$(build_program tests/move later).so
 sandbox '{"seed":"'"$seed"'","latency_ms":"1-20","late_ms":"50-200","callback_retries":"20","rates":""}'
 
 campaign_begin 0 "$people"
@@ -132,17 +154,20 @@ say "one campaign is done, of the other $((2 * people - before)) people are left
 # --- the copy ----------------------------------------------------------------------------------
 
 copy_to_database() {
-    copy_quietly "$work/copied" this "$(database rehearsed)" --rehearse # from here on it is quiet
+    copy_quietly "$work/rehearsed" this "$(database rehearsed)" --partitions 7 --rehearse # from here on it is quiet
     TELEHUB_DATABASE=$(printf '%s\n' "$first" | sed 's/dbname=[^ ]*/dbname=rehearsed/') \
         refuses 'half a copy' telehub run
+    drop_archived "$work/kept"
     # Held at its first transaction, killed: a half copy, which nothing opens and another run finishes.
     TELEHUB_DATABASE=$moved TELEHUB_PARTITIONS=7 telehub upgrade >&2
+    refuses 'Name that with --archive' telehub log copy this "$moved"
+    refuses 'there is no archive' telehub log copy this "$moved" --archive "$work"
     cluster_psql "$dir/postgres" moved -qAt -c 'BEGIN; LOCK eventlog.slot IN EXCLUSIVE MODE;
         SELECT pg_sleep(600)' >"$work/lock" 2>&1 &
     holder=$!
     while [ "$(sql_in moved "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
         WHERE c.relname = 'slot' AND l.mode = 'ExclusiveLock' AND l.granted")" = 0 ]; do nap 0.05; done
-    TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" >"$work/copy" 2>&1 &
+    TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" --archive "$work/kept" >"$work/copy" 2>&1 &
     copier=$!
     while [ "$(sql_in moved 'SELECT mark FROM eventlog.meta')" != 1 ]; do
         kill -0 "$copier" 2>/dev/null || fail "the copy ended: $(<"$work/copy")"
@@ -158,7 +183,8 @@ copy_to_database() {
     refuses 'half a copy' telehub run materialize
     refuses 'half a copy' telehub view rebuild
     unset TELEHUB_DATABASE
-    copy_quietly "$work/copied" this "$moved"
+    copy_quietly "$work/copied" this "$moved" --archive "$work/kept"
+    has_sums_of "$work/rehearsed"
     refuses 'was copied to' telehub run
     refuses 'was copied to' telehub run materialize
     refuses 'copied to' telehub log copy this "$(database another)"
@@ -189,6 +215,7 @@ start
 await_ready
 await_quiet
 calls_nobody "what runs on the copy"
+telehub view verify >&2 || fail "view verify on the copy"
 campaign=$finished
 campaign_settle 60
 # What it cost is known a little later, from the provider's own list.
@@ -212,13 +239,18 @@ stop
 # --- and back ----------------------------------------------------------------------------------
 
 if [ -n "$kafka" ]; then
+    copy_quietly "$work/rehearsed" this "$(database rehearsed)" --rehearse # 4 partitions, as back
+    drop_archived "$work/kept"
     back=$(database back)
-    copy_quietly "$work/copied" this "$back"
+    refuses 'Name that with --archive' telehub log copy this "$back"
+    TELEHUB_ARCHIVE=$work/kept copy_quietly "$work/copied" this "$back"
+    has_sums_of "$work/rehearsed"
     export TELEHUB_DATABASE=$back TELEHUB_LOG=
     start
     await_ready
     await_quiet
     calls_nobody "what runs on the copy of the copy"
+    telehub view verify >&2 || fail "view verify on the copy of the copy"
     campaign_settle 60
     check_partition "$people"
     get_count
