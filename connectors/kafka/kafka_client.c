@@ -126,8 +126,9 @@ static const struct kafka_setting consumer_settings[] = {
     {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
     {"isolation.level", "read_committed"},  {"auto.offset.reset", "error"},
     {"enable.partition.eof", "true"},       {"check.crcs", "true"},
-    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "4096"},
-    {"fetch.message.max.bytes", "1048576"}, {"fetch.error.backoff.ms", "10"},
+    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "2048"},
+    {"fetch.message.max.bytes", "1048576"}, {"fetch.max.bytes", "1048576"},
+    {"fetch.error.backoff.ms", "10"},
 };
 
 /* Batches leave only when they are flushed, so that what one call writes to a partition stays
@@ -269,6 +270,65 @@ void kafka_client_close(struct kafka_client *client)
     }
     kafka_trouble_fini(&client->trouble);
     free(client);
+}
+
+/* --- consuming -------------------------------------------------------------------------------- */
+
+/* The queue was not full if less was taken from it than half of what fills it: consumer_settings'
+ * kilobytes, or 100,000 records. Half, since the library counts otherwise. */
+#define FULL_BYTES   ((size_t)1 << 20)
+#define FULL_RECORDS 50000
+#define REST_US      TH_US_PER_SEC
+#define WAKE_MS      1000 /* for an answer of which only the asking matters */
+
+static int64_t now_us(void)
+{
+    return th_clock_monotonic_us(&th_clock_real);
+}
+
+static void forget_taken(struct kafka_client *client)
+{
+    client->taken = client->taken_n = 0;
+    client->empty_us = 0;
+}
+
+rd_kafka_resp_err_t kafka_client_assign(struct kafka_client *client,
+                                        const rd_kafka_topic_partition_list_t *list)
+{
+    forget_taken(client);
+    return rd_kafka_assign(client->rk, list);
+}
+
+rd_kafka_message_t *kafka_client_poll(struct kafka_client *client, int timeout_ms)
+{
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(client->rk, timeout_ms);
+
+    if (!message && !client->empty_us)
+        client->empty_us = now_us();
+    if (!message || message->err)
+        return message;
+    if (client->empty_us)
+        forget_taken(client);
+    client->taken += message->len + message->key_len;
+    client->taken_n++;
+    return message;
+}
+
+bool kafka_client_may_rest(const struct kafka_client *client)
+{
+    return client->empty_us && (client->taken >= FULL_BYTES || client->taken_n >= FULL_RECORDS) &&
+           now_us() - client->empty_us < REST_US;
+}
+
+/* The thread that fetches looks whether there is room whenever it is woken, and a question to its
+ * broker wakes it. A setting would do since 2.3 (fetch.queue.backoff.ms), by waking it every few ms
+ * for as long as the queue is full. */
+void kafka_client_wake(struct kafka_client *client, rd_kafka_topic_partition_list_t *list)
+{
+    forget_taken(client);
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    (void)rd_kafka_offsets_for_times(client->rk, list, WAKE_MS);
 }
 
 /* --- producing -------------------------------------------------------------------------------- */

@@ -30,6 +30,9 @@ struct kafka_client {
     void (*on_delivery)(void *arg, const rd_kafka_message_t *message); /* producers */
     void *arg;
     int64_t rests_us; /* of a consumer between two readers: since then; monotonic */
+    size_t taken_n;   /* of a consumer: records that kafka_client_poll handed out … */
+    size_t taken;     /* … and their bytes, since its queue was last found empty */
+    int64_t empty_us; /* when it was found so; 0: it was not, since */
 };
 
 #define KAFKA_FETCH_WAIT_MS                                                                        \
@@ -47,6 +50,22 @@ enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka
 void kafka_client_close(struct kafka_client *client);
 
 TH_AUTO_DEFINE(kafka_client, struct kafka_client *, kafka_client_close)
+
+/* The three below are for one thread at a time. As rd_kafka_assign: a consumer reads these. */
+rd_kafka_resp_err_t kafka_client_assign(struct kafka_client *client,
+                                        const rd_kafka_topic_partition_list_t *list);
+
+/* The next message of a consumer, waited for at most so long; NULL if none came. */
+rd_kafka_message_t *kafka_client_poll(struct kafka_client *client, int timeout_ms);
+
+/* Nothing came, and maybe the library has not asked: once its queue is full it fetches nothing for
+ * a second, however soon it is empty again. */
+bool kafka_client_may_rest(const struct kafka_client *client);
+
+/* It asks the brokers that have these partitions, in which there is something to come: their
+ * answers are waited for, and so is a fetch that is on its way there. Offsets of the list change.
+ */
+void kafka_client_wake(struct kafka_client *client, rd_kafka_topic_partition_list_t *list);
 
 struct kafka_record {
     const char *topic; /* Kafka's name */

@@ -10,12 +10,12 @@
 
 #include "connectors/kafka/kafka_internal.h"
 
-#define BUFFER_BYTES   ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
-#define BEYOND_LOOK_US (100 * TH_US_PER_MS)
-#define RETIRE_US      (10 * TH_US_PER_SEC) /* without a reader */
-#define POLL_MS        5
-#define FIRST_WAIT_MS  5000 /* for the first answer after an assignment, which may connect */
-#define OWED_WAIT_MS   5000 /* for what is there for all to see */
+#define BUFFER_BYTES  ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
+#define LOOK_US       (100 * TH_US_PER_MS)
+#define RETIRE_US     (10 * TH_US_PER_SEC) /* without a reader */
+#define POLL_MS       5
+#define FIRST_WAIT_MS 5000 /* for the first answer after an assignment, which may connect */
+#define OWED_WAIT_MS  5000 /* for what is there for all to see */
 
 struct part {
     struct log_place next;   /* of the reader */
@@ -37,6 +37,7 @@ struct reader {
     int64_t looked_us;           /* when the parts beyond were last looked at */
     bool has_heard; /* from the broker since the consumer was assigned: from then on it is quick */
     size_t buffered;
+    struct part *last; /* whose record came last; the next is mostly of the same */
     size_t turn;
     size_t n;
     struct part parts[];
@@ -115,7 +116,7 @@ static enum th_code borrow(struct kafka_log *log, struct kafka_client **out_clie
 static void give_back(struct kafka_log *log, struct kafka_client *client)
 {
     client->rests_us = now_us();
-    if (rd_kafka_assign(client->rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (kafka_client_assign(client, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         pthread_mutex_lock(&log->idle_lock);
         if (log->idle_n < KAFKA_IDLE_MAX)
             log->idle[log->idle_n++] = TH_TAKE(client);
@@ -166,14 +167,19 @@ static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_mess
 /* --- opening -----------------------------------------------------------------------------------
  */
 
+static rd_kafka_topic_partition_t *add_part(const struct reader *reader, const struct part *part,
+                                            rd_kafka_topic_partition_list_t *list)
+{
+    return rd_kafka_topic_partition_list_add(list, log_of(reader)->topics[part->next.topic],
+                                             part->next.part);
+}
+
 static rd_kafka_topic_partition_list_t *list_of(const struct reader *reader)
 {
-    const struct kafka_log *log = log_of(reader);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
 
     for (size_t i = 0; i < reader->n; i++)
-        rd_kafka_topic_partition_list_add(list, log->topics[reader->parts[i].next.topic],
-                                          reader->parts[i].next.part);
+        add_part(reader, &reader->parts[i], list);
     return list;
 }
 
@@ -258,17 +264,15 @@ void kafka_reader_seek(struct th_log_reader *base, struct log_place place)
 /* With explicit offsets, never by seeking. What waits here already is not fetched again. */
 static enum th_code assign(struct reader *reader, struct th_err *err)
 {
-    const struct kafka_log *log = log_of(reader);
     TH_AUTO(kafka_list)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
 
     for (size_t i = 0; i < reader->n; i++) {
         const struct part *part = &reader->parts[i];
         if (!part->is_beyond)
-            rd_kafka_topic_partition_list_add(list, log->topics[part->next.topic], part->next.part)
-                ->offset = part->seen_to;
+            add_part(reader, part, list)->offset = part->seen_to;
     }
-    rd_kafka_resp_err_t code = rd_kafka_assign(reader->client->rk, list);
+    rd_kafka_resp_err_t code = kafka_client_assign(reader->client, list);
     if (code)
         return kafka_fail(err, code, "a reader's partitions");
     reader->is_assigned = true;
@@ -276,15 +280,22 @@ static enum th_code assign(struct reader *reader, struct th_err *err)
     return TH_OK;
 }
 
+static bool is_named(const struct reader *reader, const struct part *part, const char *topic,
+                     int number)
+{
+    return part->next.part == number &&
+           strcmp(log_of(reader)->topics[part->next.topic], topic) == 0;
+}
+
 static struct part *part_named(struct reader *reader, const rd_kafka_message_t *message)
 {
-    const struct kafka_log *log = log_of(reader);
-    const char *name = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
 
+    if (reader->last && is_named(reader, reader->last, topic, message->partition))
+        return reader->last;
     for (size_t i = 0; i < reader->n; i++)
-        if (reader->parts[i].next.part == message->partition &&
-            strcmp(log->topics[reader->parts[i].next.topic], name) == 0)
-            return &reader->parts[i];
+        if (is_named(reader, &reader->parts[i], topic, message->partition))
+            return reader->last = &reader->parts[i];
     return NULL;
 }
 
@@ -410,25 +421,53 @@ static enum th_code lose_patience(struct reader *reader, struct th_err *err)
     return TH_OK;
 }
 
+static bool is_full(const struct reader *reader)
+{
+    return reader->buffered >= 2 * BUFFER_BYTES ||
+           (reader->buffered >= BUFFER_BYTES && !is_any_starving(reader));
+}
+
+static void wake(struct reader *reader)
+{
+    TH_AUTO(kafka_list)
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
+
+    for (size_t i = 0; i < reader->n; i++)
+        if (is_starving(&reader->parts[i]))
+            add_part(reader, &reader->parts[i], list);
+    kafka_client_wake(reader->client, list);
+}
+
+/* Only who starves waits; who does not has taken what there was. */
+static rd_kafka_message_t *next_message(struct reader *reader, bool *out_is_short)
+{
+    rd_kafka_message_t *message = kafka_client_poll(reader->client, 0);
+
+    if (message)
+        return message;
+    *out_is_short = is_any_starving(reader);
+    if (!*out_is_short)
+        return NULL;
+    if (kafka_client_may_rest(reader->client))
+        wake(reader);
+    return kafka_client_poll(reader->client, POLL_MS);
+}
+
 static enum th_code fetch(struct reader *reader, struct th_err *err)
 {
     int64_t begun_us = now_us();
+    bool is_short;
 
-    for (;;) {
-        bool is_short = is_any_starving(reader);
-        if (reader->buffered >= BUFFER_BYTES * (is_short ? 2 : 1))
-            return TH_OK;
-        rd_kafka_message_t *message =
-            rd_kafka_consumer_poll(reader->client->rk, is_short ? POLL_MS : 0);
-        if (message) {
+    while (!is_full(reader)) {
+        rd_kafka_message_t *message = next_message(reader, &is_short);
+        if (message)
             TH_TRY(take(reader, message, err));
-            continue;
-        }
-        if (!is_short)
+        else if (!is_short)
             return TH_OK;
-        if (now_us() - begun_us >= patience_ms(reader) * TH_US_PER_MS)
+        else if (now_us() - begun_us >= patience_ms(reader) * TH_US_PER_MS)
             return lose_patience(reader, err);
     }
+    return TH_OK;
 }
 
 /* --- handing out -------------------------------------------------------------------------------
@@ -518,13 +557,19 @@ static enum th_code hand_out(struct reader *reader, size_t bytes_max, struct th_
     return TH_OK;
 }
 
+/* What others append would not be fetched. */
+static bool is_in_the_dark(const struct reader *reader)
+{
+    return is_any_beyond(reader) || kafka_client_may_rest(reader->client);
+}
+
 enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, struct th_arena *arena,
                                struct log_records *out, struct th_err *err)
 {
     struct reader *reader = (struct reader *)base;
 
     want_committed(reader);
-    if (is_any_beyond(reader) && now_us() - reader->looked_us > BEYOND_LOOK_US)
+    if (is_in_the_dark(reader) && now_us() - reader->looked_us > LOOK_US)
         TH_TRY(look_at_ends(reader, err));
     if (!reader->is_assigned)
         TH_TRY(assign(reader, err));

@@ -214,7 +214,7 @@ static enum th_code stand(struct kafka_scout *scout, const char *topic, int part
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
     rd_kafka_topic_partition_list_add(list, topic, part)->offset = offset;
-    rd_kafka_resp_err_t code = rd_kafka_assign(scout->client->rk, list);
+    rd_kafka_resp_err_t code = kafka_client_assign(scout->client, list);
     return code ? kafka_fail(err, code, "standing at an offset") : TH_OK;
 }
 
@@ -238,6 +238,22 @@ static enum th_code walk_on(const rd_kafka_message_t *message, int64_t end, kafk
     return message->offset < end ? visit(arg, message, err) : TH_OK;
 }
 
+/* It is there: the walk ends before the partition does. */
+static rd_kafka_message_t *next_message(struct kafka_scout *scout, const char *topic, int part)
+{
+    rd_kafka_message_t *message = kafka_client_poll(scout->client, 0);
+
+    if (message)
+        return message;
+    if (kafka_client_may_rest(scout->client)) {
+        TH_AUTO(kafka_list)
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, topic, part);
+        kafka_client_wake(scout->client, list);
+    }
+    return kafka_client_poll(scout->client, 100);
+}
+
 static enum th_code walk_locked(struct kafka_scout *scout, const char *topic, int part, int64_t end,
                                 kafka_visit *visit, void *arg, struct th_err *err)
 {
@@ -245,7 +261,7 @@ static enum th_code walk_locked(struct kafka_scout *scout, const char *topic, in
     bool is_end = false;
 
     while (!is_end) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(scout->client->rk, 100);
+        rd_kafka_message_t *message = next_message(scout, topic, part);
         if (!message) {
             if (now_ms() > deadline_ms)
                 return th_fail(err, TH_UNAVAILABLE, "%s/%d: no answer up to %" PRId64, topic, part,
@@ -270,7 +286,7 @@ static enum th_code walk(struct kafka_scout *scout, const char *topic, int part,
         return TH_OK;
     TH_TRY(stand(scout, topic, part, from, err));
     enum th_code code = walk_locked(scout, topic, part, end, visit, arg, err);
-    rd_kafka_assign(scout->client->rk, NULL);
+    kafka_client_assign(scout->client, NULL);
     return code;
 }
 
