@@ -1,4 +1,5 @@
 #include "common/clock.h"
+#include "common/eventlog/archive/archive_examine.h"
 #include "common/json_out.h"
 #include "connectors/kafka/kafka_examine.h"
 #include "connectors/postgres/migrate.h"
@@ -385,6 +386,39 @@ static void check_log(struct report *report)
             th_log_partitions(log, TOPIC_SEND_EVENTS));
 }
 
+static void say_archive(void *arg, enum archive_finding finding, const char *check,
+                        const char *sentence)
+{
+    static const enum finding findings[] = {
+        [ARCHIVE_IS_FINE] = FINDING_FINE,
+        [ARCHIVE_IS_RISKY] = FINDING_WARN,
+        [ARCHIVE_IS_BAD] = FINDING_BAD,
+    };
+
+    say(arg, findings[finding], check, "%s", sentence);
+}
+
+static void check_archive(struct report *report)
+{
+    TH_AUTO(th_conf) struct th_conf *conf = NULL;
+    TH_AUTO(th_log) struct th_log *log = NULL;
+    char conninfo[TOOL_CONNINFO_MAX];
+    char dir[TOOL_ARCHIVE_DIR_MAX];
+    struct th_err err = {0};
+
+    if (tool_settings(report->cli, &conf, conninfo, &err) != TH_OK ||
+        chosen_log_open(conf, conninfo, true, &log, &err) != TH_OK)
+        return; /* said of the log */
+    settings_archive(conf, report->cli->dir, dir, sizeof dir);
+    const struct archive_examined examined = {
+        .dir = dir,
+        .log = log,
+        .is_expected = th_conf_str(conf, "log_retention")[0] != '\0',
+        .now_us = th_clock_realtime_us(&th_clock_real),
+    };
+    archive_examine(&examined, say_archive, report);
+}
+
 static void check_views(struct report *report, const char *conninfo)
 {
     char sentence[TOOL_RULES_SENTENCE_MAX];
@@ -415,6 +449,7 @@ static void check_database(struct report *report, const char *conninfo)
     check_schema(report, pg);
     check_log(report);
     check_kafka(report);
+    check_archive(report);
     check_views(report, conninfo);
 }
 

@@ -124,6 +124,10 @@ holds 'the doctor says what is wrong with one thing' \
 
 holds 'what the log holds is archived' '.records > 1000 and .segments > 10' "$("$telehub" archive --json)"
 holds 'and every byte of it is right' '.records > 1000' "$("$telehub" archive verify --json)"
+holds 'the doctor says where the archive is, how far it reaches, and that its files are there' \
+    '[.checks[] | select(.check | startswith("archive"))] | length == 4
+        and all(.[]; .finding != "bad") and (.[0].sentence | startswith("lies in "))' \
+    "$("$telehub" doctor --json || true)"
 holds 'for analysts, too' '.events > 1000 and .left_out == 0' \
     "$("$telehub" archive --format avro --to "$work/avro" --json)"
 holds 'nothing of the log may be dropped unless a setting says so' \
