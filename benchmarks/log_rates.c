@@ -50,7 +50,8 @@ struct th_str rates_text(size_t n)
 
 static struct log_output event_of(size_t i, int part)
 {
-    return (struct log_output){TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/41"), rates_text(i)};
+    return (struct log_output){TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/41"),
+                               .value = rates_text(i)};
 }
 
 /* --- appends ---------------------------------------------------------------------------- */
@@ -187,8 +188,8 @@ double rates_ingest(const struct rates *rates, struct th_log *log)
     while (rates_now() - start < rates->seconds) {
         for (size_t i = 0; i < RATES_CLAIMS; i++, n++) {
             snprintf(keys[i], sizeof keys[i], "k-%" PRIu64, n);
-            outputs[i] =
-                (struct log_output){TOPIC_SEND_REQUESTS, -1, th_str(keys[i]), rates_text(i)};
+            outputs[i] = (struct log_output){TOPIC_SEND_REQUESTS, -1, th_str(keys[i]),
+                                             .value = rates_text(i)};
             claims[i] = (struct log_claim){.tenant = TH_STR("pratham"),
                                            .route = TH_STR("POST /api/v1/sends"),
                                            .key = th_str(keys[i]),
@@ -242,7 +243,8 @@ struct rates_read rates_read(const struct rates *rates, struct th_log *log)
 double rates_wake_us(const struct rates *rates, struct th_log *log)
 {
     struct log_place from = {TOPIC_PROVIDER_CALLBACKS, 0, 0};
-    const struct log_output output = {TOPIC_PROVIDER_CALLBACKS, 0, TH_STR("k"), TH_STR("v")};
+    const struct log_output output = {TOPIC_PROVIDER_CALLBACKS, 0, TH_STR("k"),
+                                      .value = TH_STR("v")};
     struct th_log_listener *listener;
     struct th_log_reader *reader;
     struct log_records records;

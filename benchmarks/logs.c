@@ -210,7 +210,7 @@ static void fill(void)
         for (size_t k = 0; k < RATES_BATCH; k++)
             outputs[k] =
                 (struct log_output){TOPIC_DISPATCH_ATTEMPTS, (int)(i % (uint64_t)rates.partitions),
-                                    TH_STR("pratham/41"), rates_text(k)};
+                                    TH_STR("pratham/41"), .value = rates_text(k)};
         must(th_log_append(log, outputs, RATES_BATCH, NULL, &err), &err);
     }
     th_log_close(log);
@@ -269,7 +269,7 @@ static void commit_on(struct th_log_session *session, int64_t n)
 
     for (size_t i = 0; i < RATES_BATCH; i++)
         outputs[i] = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, (int)(i % 4),
-                                         TH_STR("pratham/41"), rates_text(i)};
+                                         TH_STR("pratham/41"), .value = rates_text(i)};
     must(th_log_commit_start(session, &txn, &err), &err);
     while ((outcome = th_log_commit_poll(session, NULL, &is_answered, &err)) == LOG_COMMIT_PENDING)
         poll(&(struct pollfd){th_log_session_fd(session), POLLIN, 0}, 1, 1000);

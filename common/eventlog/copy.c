@@ -154,9 +154,10 @@ static enum th_code take(struct copying *c, const struct log_record *record)
     int part;
 
     TH_TRY(placement_of(&placement, record, &c->look, &part));
-    c->outputs[c->n] = (struct log_output){topic, part, record->key, record->value};
+    c->outputs[c->n] =
+        (struct log_output){topic, part, record->key, record->value, record->headers};
     c->at_us[c->n++] = record->at_us;
-    c->bytes += record->key.n + record->value.n;
+    c->bytes += log_record_size(record);
     return TH_OK;
 }
 

@@ -29,7 +29,7 @@ static enum th_code append_output(struct core_batch *batch, const struct log_out
         return TH_NOMEM;
     batch->outputs = at;
     at[batch->outputs_n++] = *output;
-    batch->outputs_bytes += output->key.n + output->value.n;
+    batch->outputs_bytes += log_output_size(output);
     return TH_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/eventlog/headers.h"
 #include "common/eventlog/log_driver.h"
 
 #define APP_FIRST LOG_APP_CAMPAIGN
@@ -67,10 +68,14 @@ static enum th_code check_output(const struct th_log *log, const struct log_outp
     if (output->key.n > LOG_KEY_SIZE_MAX)
         return th_fail(err, TH_INVALID, "%s: a key of %zu bytes, at most %d",
                        topic_name(output->topic), output->key.n, LOG_KEY_SIZE_MAX);
-    if (output->value.n > LOG_RECORD_SIZE_MAX - output->key.n)
+    if (output->value.n > LOG_RECORD_SIZE_MAX - output->key.n ||
+        output->headers.n > LOG_RECORD_SIZE_MAX - output->key.n - output->value.n)
         return th_fail(err, TH_INVALID, "%s: a record of %zu bytes, at most %zu",
-                       topic_name(output->topic), output->key.n + output->value.n,
-                       LOG_RECORD_SIZE_MAX);
+                       topic_name(output->topic), log_output_size(output), LOG_RECORD_SIZE_MAX);
+    if (!log_headers_are_whole(output->headers))
+        return th_fail(err, TH_INVALID,
+                       "%s: headers of %zu bytes that cannot be read, or are too many",
+                       topic_name(output->topic), output->headers.n);
     return TH_OK;
 }
 

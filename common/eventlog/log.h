@@ -24,7 +24,7 @@
 #include "common/err.h"
 #include "common/eventlog/topic.h"
 
-#define LOG_RECORD_SIZE_MAX   ((size_t)900 * 1024) /* key and value, bytes */
+#define LOG_RECORD_SIZE_MAX   ((size_t)900 * 1024) /* key, headers and value, bytes */
 #define LOG_KEY_SIZE_MAX      512
 #define LOG_PARTITIONS_MAX    1024
 #define LOG_SLOTS_MAX         64
@@ -67,6 +67,7 @@ struct log_output {
                  what a slot notes for itself alone, which goes to a partition of its own. */
     struct th_str key;
     struct th_str value;
+    struct th_str headers; /* encoded (headers.h); n == 0: none */
 };
 
 /* A record as read. Bytes live in the arena that the reader was given. */
@@ -75,12 +76,24 @@ struct log_record {
     int64_t at_us; /* UTC, when it was appended */
     struct th_str key;
     struct th_str value;
+    struct th_str headers; /* as they were written, whole (headers.h); n == 0: none */
 };
 
 struct log_records {
     struct log_record *at;
     size_t n;
 };
+
+/* What they count as wherever bytes are counted. */
+static inline size_t log_output_size(const struct log_output *output)
+{
+    return output->key.n + output->headers.n + output->value.n;
+}
+
+static inline size_t log_record_size(const struct log_record *record)
+{
+    return record->key.n + record->headers.n + record->value.n;
+}
 
 /* --- the log as a whole ---------------------------------------------------------------- */
 
@@ -114,7 +127,8 @@ void th_log_admit(struct th_log *log);
 /* Append n records in one transaction. When it returns TH_OK all of them are durable, and
  * out_places (n entries, may be NULL) tells where they lie.
  *
- * Errors: TH_INVALID      a record is too large, or a lane topic came without a partition
+ * Errors: TH_INVALID      a record is too large, its headers cannot be read, or a lane topic came
+ *                         without a partition
  *         TH_UNAVAILABLE  not acknowledged; it may have been stored all the same
  *         TH_FULL         the log refuses writes (disk) */
 TH_MUST_USE

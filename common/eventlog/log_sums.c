@@ -65,10 +65,12 @@ static enum th_code add(struct summing *s, const struct log_record *record, stru
         &s->chains->at[part][th_hash64(record->key, 0) >> 32 & (LOG_SUMS_RANGES - 1)];
     chain->sum = th_hash64(record->key, chain->sum);
     chain->sum = th_hash64(record->value, chain->sum);
+    if (record->headers.n) /* so sums of logs that have none are what they always were */
+        chain->sum = th_hash64(record->headers, chain->sum);
     chain->sum = with_number(chain->sum, (uint64_t)record->at_us);
     chain->records++;
     s->out->records++;
-    s->out->bytes += record->key.n + record->value.n;
+    s->out->bytes += log_record_size(record);
     return TH_OK;
 }
 

@@ -1,9 +1,9 @@
 /* log_sums.h - what a log holds as a few numbers: two logs hold the same exactly if these agree.
  *
- * A sum for each topic and range of keys, over key, value, time and order of its records. Order is
- * that of each partition as a log with the placement's partitions has it: so a log and its copy
- * with another number of partitions have equal sums, and a copy that swapped two records of a key
- * has not. The sums find accidents; they are no signature.
+ * A sum for each topic and range of keys, over key, headers, value, time and order of its records.
+ * Order is that of each partition as a log with the placement's partitions has it: so a log and its
+ * copy with another number of partitions have equal sums, and a copy that swapped two records of a
+ * key has not. The sums find accidents; they are no signature.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_LOG_SUMS_H
 #define TELEHUB_COMMON_EVENTLOG_LOG_SUMS_H
@@ -18,7 +18,7 @@ struct log_sums {
         uint64_t sum;
     } at[TOPIC_COUNT][LOG_SUMS_RANGES];
     uint64_t records;
-    uint64_t bytes; /* keys and values */
+    uint64_t bytes; /* keys, headers and values */
 };
 
 /* Told now and then by whoever works long. Offsets, not records: what was passed, of how many. */

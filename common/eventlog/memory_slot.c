@@ -109,7 +109,7 @@ static size_t txn_bytes(const struct log_txn *txn)
         size += txn->outputs_n * sizeof *txn->at_us;
 
     for (size_t i = 0; i < txn->outputs_n; i++)
-        size += txn->outputs[i].key.n + txn->outputs[i].value.n;
+        size += log_output_size(&txn->outputs[i]);
     for (size_t i = 0; i < txn->cursors_n; i++)
         size += txn->cursors[i].note.n;
     return size;
@@ -132,6 +132,7 @@ static struct held_txn *held_new(const struct log_txn *txn)
         outputs[i] = txn->outputs[i];
         outputs[i].key = put_bytes(&at, txn->outputs[i].key);
         outputs[i].value = put_bytes(&at, txn->outputs[i].value);
+        outputs[i].headers = put_bytes(&at, txn->outputs[i].headers);
     }
     for (size_t i = 0; i < txn->cursors_n; i++) {
         cursors[i] = txn->cursors[i];

@@ -116,7 +116,7 @@ static enum th_code stage_one(struct memory_store *store, const struct log_outpu
 {
     int part_index = log_output_part(store->log, output);
     struct memory_part *part = memory_store_part(store, output->topic, part_index);
-    size_t n = output->key.n + output->value.n;
+    size_t n = log_output_size(output);
 
     if (!memory_store_charge(store, n + RECORD_COST))
         return TH_FULL;
@@ -126,8 +126,14 @@ static enum th_code stage_one(struct memory_store *store, const struct log_outpu
         return TH_NOMEM;
     copy_bytes(bytes, output->key);
     copy_bytes(bytes + output->key.n, output->value);
-    *record =
-        (struct memory_record){bytes, (uint32_t)output->key.n, (uint32_t)output->value.n, at_us};
+    copy_bytes(bytes + output->key.n + output->value.n, output->headers);
+    *record = (struct memory_record){
+        .bytes = bytes,
+        .key_n = (uint32_t)output->key.n,
+        .value_n = (uint32_t)output->value.n,
+        .headers_n = (uint32_t)output->headers.n,
+        .at_us = at_us,
+    };
     store->topics |= UINT32_C(1) << output->topic;
     if (out_place)
         *out_place =

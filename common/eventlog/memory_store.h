@@ -7,9 +7,10 @@
 #include "common/eventlog/log_driver.h"
 
 struct memory_record {
-    const char *bytes; /* key, then value */
+    const char *bytes; /* key, then value, then headers */
     uint32_t key_n;
     uint32_t value_n;
+    uint32_t headers_n;
     int64_t at_us;
 };
 

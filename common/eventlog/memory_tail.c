@@ -82,7 +82,7 @@ static enum th_code look(struct memory_log *log, struct memory_reader *reader, s
 
         for (size_t i = (size_t)from->offset; i < part->n; i++) {
             const struct memory_record *at = &part->at[i];
-            size_t size = (size_t)at->key_n + at->value_n;
+            size_t size = (size_t)at->key_n + at->value_n + at->headers_n;
             if (n > 0 && (bytes >= share_end || size > bytes_max - bytes))
                 break;
             TH_TRY(reserve_seen(reader, n));
@@ -91,6 +91,7 @@ static enum th_code look(struct memory_log *log, struct memory_reader *reader, s
                 .at_us = at->at_us,
                 .key = {at->bytes, at->key_n},
                 .value = {at->bytes + at->key_n, at->value_n},
+                .headers = {at->bytes + at->key_n + at->value_n, at->headers_n},
             };
             bytes += size;
             if (bytes >= bytes_max) {
@@ -114,6 +115,8 @@ static enum th_code copy_out(const struct memory_reader *reader, size_t n, struc
         copies[i] = reader->seen[i];
         TH_TRY(th_arena_copy(arena, reader->seen[i].key, &copies[i].key));
         TH_TRY(th_arena_copy(arena, reader->seen[i].value, &copies[i].value));
+        if (reader->seen[i].headers.n)
+            TH_TRY(th_arena_copy(arena, reader->seen[i].headers, &copies[i].headers));
     }
     *out = (struct log_records){copies, n};
     return TH_OK;

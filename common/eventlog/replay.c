@@ -64,7 +64,7 @@ static enum th_code take(struct playing *p, const struct log_record *record, str
     bool keeps;
     int part;
 
-    p->out->bytes += record->key.n + record->value.n;
+    p->out->bytes += log_record_size(record);
     if (replay_sieve_keeps(&p->sieve, record, &p->look, &keeps) != TH_OK)
         return th_fail(err, TH_NOMEM, "filtering a record");
     if (!keeps) {
@@ -73,9 +73,10 @@ static enum th_code take(struct playing *p, const struct log_record *record, str
     }
     if (placement_of(&placement, record, &p->look, &part) != TH_OK)
         return th_fail(err, TH_NOMEM, "a record's place");
-    p->outputs[p->n] = (struct log_output){topic, part, record->key, record->value};
+    p->outputs[p->n] =
+        (struct log_output){topic, part, record->key, record->value, record->headers};
     p->at_us[p->n++] = record->at_us;
-    p->bytes += record->key.n + record->value.n;
+    p->bytes += log_record_size(record);
     return TH_OK;
 }
 
@@ -159,7 +160,8 @@ static enum th_code take_copy(struct playing *p, const struct log_record *record
     struct log_record copy = *record;
 
     if (th_arena_copy(&p->arena, record->key, &copy.key) != TH_OK ||
-        th_arena_copy(&p->arena, record->value, &copy.value) != TH_OK)
+        th_arena_copy(&p->arena, record->value, &copy.value) != TH_OK ||
+        th_arena_copy(&p->arena, record->headers, &copy.headers) != TH_OK)
         return th_fail(err, TH_NOMEM, "a record");
     return take(p, &copy, err);
 }

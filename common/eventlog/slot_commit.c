@@ -43,7 +43,7 @@ static void count_own(struct slot *slot, const struct log_output *output, struct
     for (size_t i = 0; i < slot->own_n; i++)
         if (slot->own[i].part == place.part) {
             slot->own[i].end = place.offset + 1;
-            slot->own[i].bytes_since += output->key.n + output->value.n;
+            slot->own[i].bytes_since += log_output_size(output);
         }
 }
 

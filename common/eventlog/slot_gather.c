@@ -355,7 +355,7 @@ static enum th_code present_records(struct slot *slot, struct th_err *err)
         TH_TRY(present_event(slot, record, err));
         if (slot->is_poisoned)
             break;
-        slot->gathering->inputs_bytes += record->key.n + record->value.n;
+        slot->gathering->inputs_bytes += log_record_size(record);
         slot->at.read_to[input_of(slot, record->place)] = record->place.offset + 1;
         slot->inbox_next++;
         slot->unread[record->place.topic] -= slot->unread[record->place.topic] > 0;

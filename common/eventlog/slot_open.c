@@ -381,7 +381,7 @@ static enum th_code replay_one(struct slot *slot, const struct log_record *recor
     }
     TH_TRY(code);
     own->replayed_to = record->place.offset + 1;
-    own->bytes_since += record->key.n + record->value.n;
+    own->bytes_since += log_record_size(record);
     if (slot_is_folded(slot, own, &event, record->place.offset))
         return TH_OK;
     code = slot->ops->evolve(slot->core, &event);

@@ -16,7 +16,7 @@ static size_t bytes_of(const struct log_output *outputs, size_t n)
     size_t bytes = 0;
 
     for (size_t i = 0; i < n; i++)
-        bytes += outputs[i].key.n + outputs[i].value.n + RECORD_COST;
+        bytes += log_output_size(&outputs[i]) + RECORD_COST;
     return bytes;
 }
 
@@ -64,6 +64,7 @@ void kafka_records_of(const struct kafka_log *log, const struct log_output *outp
             .part = log_output_part(&log->base, &outputs[i]),
             .key = outputs[i].key,
             .value = outputs[i].value,
+            .headers = outputs[i].headers,
             .offset = -1,
         };
 }

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "connectors/kafka/kafka_security.h"
-
 #include "common/clock.h"
+#include "connectors/kafka/kafka_headers.h"
+#include "connectors/kafka/kafka_security.h"
 
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
@@ -337,47 +337,11 @@ void kafka_client_wake(struct kafka_client *client, rd_kafka_topic_partition_lis
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 
-/* Topics have the broker's time, which an owner's clock cannot falsify; what was appended elsewhere
- * before keeps its own in a header, which other tools may leave alone. */
-#define AT_HEADER "telehub.at_us"
-#define AT_SIZE   8
-
-static rd_kafka_headers_t *headers_of(const struct kafka_record *record)
+static rd_kafka_resp_err_t produce_with_headers(struct kafka_client *client,
+                                                const struct kafka_record *record, const void *key,
+                                                void *value, uint64_t tag)
 {
-    rd_kafka_headers_t *headers = record->at_us ? rd_kafka_headers_new(1) : NULL;
-    char bytes[AT_SIZE];
-
-    if (!headers)
-        return NULL;
-    for (size_t i = 0; i < AT_SIZE; i++)
-        bytes[i] = (char)((uint64_t)record->at_us >> (8 * (AT_SIZE - 1 - i)));
-    if (rd_kafka_header_add(headers, AT_HEADER, -1, bytes, AT_SIZE) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return headers;
-    rd_kafka_headers_destroy(headers);
-    return NULL;
-}
-
-int64_t kafka_at_us(const rd_kafka_message_t *message)
-{
-    rd_kafka_headers_t *headers;
-    const void *bytes;
-    size_t size;
-    uint64_t at_us = 0;
-
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_last(headers, AT_HEADER, &bytes, &size) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        size != AT_SIZE)
-        return rd_kafka_message_timestamp(message, NULL) * TH_US_PER_MS;
-    for (size_t i = 0; i < AT_SIZE; i++)
-        at_us = at_us << 8 | ((const uint8_t *)bytes)[i];
-    return (int64_t)at_us;
-}
-
-static rd_kafka_resp_err_t produce_at(struct kafka_client *client,
-                                      const struct kafka_record *record, const void *key,
-                                      void *value, uint64_t tag)
-{
-    rd_kafka_headers_t *headers = headers_of(record);
+    rd_kafka_headers_t *headers = kafka_headers_make(record->headers, record->at_us);
 
     if (!headers)
         return RD_KAFKA_RESP_ERR__FAIL;
@@ -398,8 +362,8 @@ rd_kafka_resp_err_t kafka_client_produce(struct kafka_client *client,
     const void *key = record->key.p ? record->key.p : "";
     void *value = (void *)(record->value.p ? record->value.p : "");
 
-    if (record->at_us)
-        return produce_at(client, record, key, value, tag);
+    if (record->at_us || record->headers.n)
+        return produce_with_headers(client, record, key, value, tag);
     return rd_kafka_producev(
         client->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->part),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, record->key.n),

@@ -72,12 +72,10 @@ struct kafka_record {
     int part;
     struct th_str key;
     struct th_str value;
+    struct th_str headers; /* whole (common/eventlog/headers.h) */
     int64_t at_us;  /* when it was appended elsewhere, written beside it; 0: the broker's time */
     int64_t offset; /* where it lies, once it was delivered */
 };
-
-/* When a record was appended: what is written beside it, else the broker's time. UTC */
-int64_t kafka_at_us(const rd_kafka_message_t *message);
 
 /* Queue it with a producer; its bytes are copied. on_delivery gets the tag back as _private. */
 rd_kafka_resp_err_t kafka_client_produce(struct kafka_client *client,

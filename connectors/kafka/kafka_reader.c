@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/kafka/kafka_headers.h"
 #include "connectors/kafka/kafka_internal.h"
 
 #define BUFFER_BYTES  ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
@@ -17,14 +18,21 @@
 #define FIRST_WAIT_MS 5000 /* for the first answer after an assignment, which may connect */
 #define OWED_WAIT_MS  5000 /* for what is there for all to see */
 
+/* A message that was fetched and waits. */
+struct kept {
+    rd_kafka_message_t *message;
+    rd_kafka_headers_t *headers; /* the message's; NULL: it has none */
+    size_t headers_size;
+};
+
 struct part {
-    struct log_place next;   /* of the reader */
-    int64_t seen_to;         /* fetched up to there: records, or the end */
-    int64_t visible;         /* nothing before that is hidden: it ended there when last looked at */
-    int64_t wanted;          /* is known to be there, so it is waited for … */
-    int64_t forgone;         /* … but for what was waited for in vain, up to there */
-    bool is_beyond;          /* next lies beyond the end: nothing is fetched yet */
-    rd_kafka_message_t **at; /* fetched: [first, n) */
+    struct log_place next; /* of the reader */
+    int64_t seen_to;       /* fetched up to there: records, or the end */
+    int64_t visible;       /* nothing before that is hidden: it ended there when last looked at */
+    int64_t wanted;        /* is known to be there, so it is waited for … */
+    int64_t forgone;       /* … but for what was waited for in vain, up to there */
+    bool is_beyond;        /* next lies beyond the end: nothing is fetched yet */
+    struct kept *at;       /* fetched: [first, n) */
     size_t first;
     size_t n;
     size_t cap;
@@ -128,22 +136,27 @@ static void give_back(struct kafka_log *log, struct kafka_client *client)
 /* --- messages of a partition -------------------------------------------------------------------
  */
 
-static size_t size_of(const rd_kafka_message_t *message)
+static size_t size_of(const struct kept *kept)
 {
-    return message->len + message->key_len;
+    return kept->message->len + kept->message->key_len + kept->headers_size;
 }
 
 static void drop(struct reader *reader, struct part *part)
 {
     for (size_t i = part->first; i < part->n; i++) {
-        reader->buffered -= size_of(part->at[i]);
-        rd_kafka_message_destroy(part->at[i]);
+        reader->buffered -= size_of(&part->at[i]);
+        rd_kafka_message_destroy(part->at[i].message);
     }
     part->first = part->n = 0;
 }
 
-static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_message_t *message)
+static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_message_t *message,
+                         struct th_err *err)
 {
+    struct kept kept = {.message = message};
+
+    TH_TRY(kafka_headers_of(message, &kept.headers, err));
+    kept.headers_size = kafka_headers_size(kept.headers);
     if (part->n == part->cap && part->first > 0) {
         for (size_t i = part->first; i < part->n; i++)
             part->at[i - part->first] = part->at[i];
@@ -152,15 +165,15 @@ static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_mess
     }
     if (part->n == part->cap) {
         size_t cap = part->cap ? part->cap * 2 : 64;
-        rd_kafka_message_t **at = reallocarray(part->at, cap, sizeof(rd_kafka_message_t *));
+        struct kept *at = reallocarray(part->at, cap, sizeof *at);
         if (!at)
-            return TH_NOMEM;
+            return th_fail(err, TH_NOMEM, "a reader's buffer");
         part->at = at;
         part->cap = cap;
     }
-    part->at[part->n++] = message;
+    part->at[part->n++] = kept;
     part->seen_to = message->offset + 1;
-    reader->buffered += size_of(message);
+    reader->buffered += size_of(&kept);
     return TH_OK;
 }
 
@@ -326,11 +339,13 @@ static enum th_code take(struct reader *reader, rd_kafka_message_t *message, str
         atomic_store(&reader->client->is_down, false);
     }
     if (!failed && part && offset >= part->seen_to) {
-        if (keep(reader, part, message) == TH_OK)
+        enum th_code code = keep(reader, part, message, err);
+        if (code == TH_OK)
             return TH_OK;
         rd_kafka_message_destroy(message);
         reader->is_assigned = false; /* it is fetched again */
-        return th_fail(err, TH_NOMEM, "a reader's buffer");
+        return th_wrap(err, "%s/%d offset %" PRId64, topic_name(part->next.topic), part->next.part,
+                       offset);
     }
     rd_kafka_message_destroy(message);
     if (failed == RD_KAFKA_RESP_ERR__PARTITION_EOF && part && offset > part->seen_to)
@@ -486,7 +501,7 @@ static size_t choose(const struct reader *reader, size_t bytes_max, size_t *chos
         size_t share_end = bytes + (bytes_max - bytes) / (reader->n - k);
         chosen[index] = 0;
         for (size_t i = part->first; i < part->n && bytes < bytes_max; i++) {
-            size_t size = size_of(part->at[i]);
+            size_t size = size_of(&part->at[i]);
             if (n > 0 && (bytes >= share_end || size > bytes_max - bytes))
                 break;
             bytes += size < bytes_max - bytes ? size : bytes_max - bytes;
@@ -497,11 +512,33 @@ static size_t choose(const struct reader *reader, size_t bytes_max, size_t *chos
     return n;
 }
 
-static enum th_code copy(const struct part *part, const rd_kafka_message_t *message,
-                         struct th_arena *arena, struct log_record *out)
+/* What lies beside a message: when it was appended elsewhere, and the record's headers. */
+static enum th_code copy_headers(const struct kept *kept, struct th_arena *arena,
+                                 struct log_record *out)
 {
+    int64_t at_us = kafka_headers_at_us(kept->headers);
+
+    if (at_us)
+        out->at_us = at_us;
+    if (kept->headers_size == 0)
+        return TH_OK;
+    char *bytes = th_arena_alloc(arena, kept->headers_size);
+    if (!bytes)
+        return TH_NOMEM;
+    kafka_headers_put(kept->headers, bytes);
+    out->headers = (struct th_str){bytes, kept->headers_size};
+    return TH_OK;
+}
+
+static enum th_code copy(const struct part *part, const struct kept *kept, struct th_arena *arena,
+                         struct log_record *out)
+{
+    const rd_kafka_message_t *message = kept->message;
+
     out->place = (struct log_place){part->next.topic, part->next.part, message->offset};
-    out->at_us = kafka_at_us(message);
+    out->at_us = rd_kafka_message_timestamp(message, NULL) * TH_US_PER_MS;
+    if (kept->headers)
+        TH_TRY(copy_headers(kept, arena, out));
     TH_TRY(th_arena_copy(arena, (struct th_str){message->key, message->key_len}, &out->key));
     return th_arena_copy(arena, (struct th_str){message->payload, message->len}, &out->value);
 }
@@ -518,7 +555,7 @@ static enum th_code copy_chosen(const struct reader *reader, const size_t *chose
         size_t index = (reader->turn + i) % reader->n;
         const struct part *part = &reader->parts[index];
         for (size_t m = 0; m < chosen[index]; m++)
-            TH_TRY(copy(part, part->at[part->first + m], arena, &records[k++]));
+            TH_TRY(copy(part, &part->at[part->first + m], arena, &records[k++]));
     }
     *out = (struct log_records){records, n};
     return TH_OK;
@@ -529,10 +566,10 @@ static void move_on(struct reader *reader, const size_t *chosen)
     for (size_t i = 0; i < reader->n; i++) {
         struct part *part = &reader->parts[i];
         for (size_t m = 0; m < chosen[i]; m++) {
-            rd_kafka_message_t *message = part->at[part->first++];
-            part->next.offset = message->offset + 1;
-            reader->buffered -= size_of(message);
-            rd_kafka_message_destroy(message);
+            const struct kept *kept = &part->at[part->first++];
+            part->next.offset = kept->message->offset + 1;
+            reader->buffered -= size_of(kept);
+            rd_kafka_message_destroy(kept->message);
         }
         if (part->first == part->n)
             part->first = part->n = 0;

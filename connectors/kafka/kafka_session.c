@@ -42,7 +42,7 @@ static enum th_code hold_outputs(struct kafka_session *session, const struct log
     size_t size = txn->outputs_n * sizeof *txn->outputs + 1;
 
     for (size_t i = 0; i < txn->outputs_n; i++)
-        size += txn->outputs[i].key.n + txn->outputs[i].value.n;
+        size += log_output_size(&txn->outputs[i]);
     session->held = malloc(size);
     session->records = calloc(txn->outputs_n + 1, sizeof *session->records);
     if (!session->held || !session->records)
@@ -54,6 +54,7 @@ static enum th_code hold_outputs(struct kafka_session *session, const struct log
         session->outputs[i] = txn->outputs[i];
         session->outputs[i].key = put_bytes(&at, txn->outputs[i].key);
         session->outputs[i].value = put_bytes(&at, txn->outputs[i].value);
+        session->outputs[i].headers = put_bytes(&at, txn->outputs[i].headers);
     }
     return TH_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "common/eventlog/headers.h"
 
 #define VARINT_MAX 10
 
@@ -163,7 +164,7 @@ bool pg_walk_next(struct pg_walk *walk, const struct pg_block *block, struct log
     out->at_us = (int64_t)((uint64_t)next.at_us + number);
     if (!get_bytes(block, &next.at, &out->key))
         return false;
-    if (!get_varint(block, &next.at, &number) || number != 0) /* version 1 has no headers */
+    if (!get_bytes(block, &next.at, &out->headers) || !log_headers_are_whole(out->headers))
         return false;
     if (!get_bytes(block, &next.at, &out->value))
         return false;
@@ -246,8 +247,8 @@ static uint64_t delta_us(const struct times *times, size_t i)
 
 static size_t record_size(const struct log_output *output, uint64_t delta)
 {
-    return varint_size(delta) + 1 + varint_size(output->key.n) + output->key.n +
-           varint_size(output->value.n) + output->value.n;
+    return varint_size(delta) + varint_size(output->key.n) + varint_size(output->headers.n) +
+           varint_size(output->value.n) + log_output_size(output);
 }
 
 static enum th_code reserve(struct pg_pack *pack, size_t outputs_n)
@@ -375,7 +376,7 @@ static void fill(struct pg_pack *pack, const struct log_output *outputs, size_t 
 
         at += put_varint(bytes + at, delta_us(times, i));
         at += put_bytes(bytes + at, outputs[i].key);
-        at += put_varint(bytes + at, 0); /* headers */
+        at += put_bytes(bytes + at, outputs[i].headers);
         at += put_bytes(bytes + at, outputs[i].value);
         batch->filled = at;
     }

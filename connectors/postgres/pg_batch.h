@@ -2,7 +2,10 @@
  *
  * A batch's raw bytes (log version 1), integers as unsigned LEB128:
  *
- *   at_us, then for each record: at_delta_us, key_size, key, headers (0), value_size, value
+ *   at_us, then for each record: at_delta_us, key_size, key, headers_size, headers,
+ *   value_size, value
+ *
+ * Headers are those of common/eventlog/headers.h; none are a size of 0.
  *
  * Offsets are implicit. Stored is either that (codec 0) or an LZ4 frame of it (codec 1, when it is
  * worth it), under a CRC-32C of what is stored.

@@ -159,6 +159,7 @@ static enum th_code copy_span(struct pg_reader *reader, size_t first, struct th_
         struct log_record *record = &reader->seen[i];
         record->key.p = copy.p + (record->key.p - span.p);
         record->value.p = copy.p + (record->value.p - span.p);
+        record->headers.p = copy.p + (record->headers.p - span.p);
     }
     return TH_OK;
 }
@@ -185,7 +186,7 @@ static enum th_code use_batch(struct pg_reader *reader, struct partition *part, 
         struct log_record record = {.place = {part->topic, part->part, part->next}};
         if (!pg_walk_next(&walk, block, &record))
             return corrupt(err, part, part->at_hand.base);
-        size_t size = record.key.n + record.value.n;
+        size_t size = log_record_size(&record);
         if (!fits(reader, size, share_end)) {
             *out_is_full = true;
             break;

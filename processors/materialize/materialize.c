@@ -388,7 +388,7 @@ static enum th_code take_in(struct materialize *m, struct gathered *to,
     to->records.n += more->n;
     to->events_n += more->n;
     for (size_t i = 0; i < more->n; i++)
-        to->bytes += more->at[i].key.n + more->at[i].value.n;
+        to->bytes += log_record_size(&more->at[i]);
     return TH_OK;
 }
 

@@ -91,17 +91,19 @@ static void test_what_is_not_allowed_leaves_nothing(void **state)
         struct log_output bad;
     } cases[] = {
         {"a key that is too long",
-         {TOPIC_SEND_REQUESTS, -1, {much, LOG_KEY_SIZE_MAX + 1}, TH_STR("v")}},
+         {TOPIC_SEND_REQUESTS, -1, {much, LOG_KEY_SIZE_MAX + 1}, .value = TH_STR("v")}},
         {"key and value that are too large together",
-         {TOPIC_SEND_REQUESTS, -1, TH_STR("k"), {much, LOG_RECORD_SIZE_MAX}}},
+         {TOPIC_SEND_REQUESTS, -1, TH_STR("k"), .value = {much, LOG_RECORD_SIZE_MAX}}},
         {"a lane's record without a partition",
-         {TOPIC_DISPATCH_ATTEMPTS, -1, TH_STR("k"), TH_STR("v")}},
+         {TOPIC_DISPATCH_ATTEMPTS, -1, TH_STR("k"), .value = TH_STR("v")}},
         {"a lane's record beyond the partitions",
-         {TOPIC_DISPATCH_ATTEMPTS, CONFORMANCE_PARTITIONS, TH_STR("k"), TH_STR("v")}},
+         {TOPIC_DISPATCH_ATTEMPTS, CONFORMANCE_PARTITIONS, TH_STR("k"), .value = TH_STR("v")}},
         {"a keyed record beyond the partitions",
-         {TOPIC_SEND_REQUESTS, 1000, TH_STR("k"), TH_STR("v")}},
-        {"a reference record with a partition", {TOPIC_CONFIG, 1, TH_STR("k"), TH_STR("v")}},
-        {"a topic that there is not", {(enum topic)TOPIC_COUNT, -1, TH_STR("k"), TH_STR("v")}},
+         {TOPIC_SEND_REQUESTS, 1000, TH_STR("k"), .value = TH_STR("v")}},
+        {"a reference record with a partition",
+         {TOPIC_CONFIG, 1, TH_STR("k"), .value = TH_STR("v")}},
+        {"a topic that there is not",
+         {(enum topic)TOPIC_COUNT, -1, TH_STR("k"), .value = TH_STR("v")}},
     };
     struct fixture *f = FIXTURE(state);
 
@@ -124,9 +126,9 @@ static void test_the_largest_and_the_smallest_record(void **state)
         {TOPIC_DISPATCH_ATTEMPTS,
          0,
          {much, LOG_KEY_SIZE_MAX},
-         {much, LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX}},
-        {TOPIC_DISPATCH_ATTEMPTS, 0, {NULL, 0}, {NULL, 0}},
-        {TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("a\0b"), TH_STR("\0")},
+         .value = {much, LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX}},
+        {TOPIC_DISPATCH_ATTEMPTS, 0, {NULL, 0}, .value = {NULL, 0}},
+        {TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("a\0b"), .value = TH_STR("\0")},
     };
     SUCCEEDS(f, th_log_append(f->log, outputs, TH_LEN(outputs), NULL, &f->err));
     struct log_records all = read_all(f, TOPIC_DISPATCH_ATTEMPTS, 0);

@@ -1,4 +1,5 @@
-/* What was archived is what the log gave: bytes, offsets, times; and the next run goes on. */
+/* What was archived is what the log gave: bytes, headers, offsets, times; and the next run goes on.
+ */
 #include <string.h>
 
 #include "common/eventlog/archive/archive_log.h"
@@ -40,6 +41,8 @@ static void append_some(struct fixture *f, const char *prefix)
     outputs[1].value = (struct th_str){large, 300000};
     outputs[2].value = TH_STR("a NUL \0 and \xff\xfe bytes");
     outputs[4].key = TH_STR("t/\0\x80");
+    outputs[5].headers = TH_STR("\4null\0\5empty\1\4null\3ab");
+    outputs[6].headers = TH_STR("\1a\2b");
     SUCCEEDS(f, th_log_append(f->log, outputs, MANY, NULL, &f->err));
 }
 
@@ -79,6 +82,7 @@ static size_t assert_same(struct fixture *f, struct th_log *a, struct th_log *b,
                 assert_int_equal(in_a.at[i].at_us, in_b.at[i].at_us);
                 assert_str_equal(in_a.at[i].key, in_b.at[i].key);
                 assert_str_equal(in_a.at[i].value, in_b.at[i].value);
+                assert_str_equal(in_a.at[i].headers, in_b.at[i].headers);
             }
             n += in_a.n;
         }
@@ -136,7 +140,7 @@ static void restore_some(struct fixture *f, struct th_log_session *session,
     for (size_t i = 0; i < records->n; i++) {
         const struct log_record *record = &records->at[i];
         outputs[i] = (struct log_output){record->place.topic, record->place.part, record->key,
-                                         record->value};
+                                         record->value, record->headers};
         at_us[i] = record->at_us;
     }
     const struct log_txn txn = {outputs, records->n, &cursor, 1, at_us};

@@ -244,6 +244,7 @@ int log_conformance_run(const struct log_conformance *with)
     fixture = (struct fixture){.with = with};
     th_arena_init(&fixture.arena, ARENA_LIMIT);
     add(all, &n, conformance_append_tests, conformance_append_tests_n);
+    add(all, &n, conformance_header_tests, conformance_header_tests_n);
     add(all, &n, conformance_read_tests, conformance_read_tests_n);
     add(all, &n, conformance_slot_tests, conformance_slot_tests_n);
     add(all, &n, conformance_fence_tests, conformance_fence_tests_n);

@@ -84,6 +84,7 @@ bool is_readable(int fd, int timeout_ms);
 /* The parts of the suite. */
 extern const struct CMUnitTest conformance_append_tests[];
 extern const struct CMUnitTest conformance_archive_tests[];
+extern const struct CMUnitTest conformance_header_tests[];
 extern const struct CMUnitTest conformance_read_tests[];
 extern const struct CMUnitTest conformance_slot_tests[];
 extern const struct CMUnitTest conformance_fence_tests[];
@@ -92,6 +93,7 @@ extern const struct CMUnitTest conformance_snapshot_tests[];
 extern const struct CMUnitTest conformance_move_tests[];
 extern const size_t conformance_append_tests_n;
 extern const size_t conformance_archive_tests_n;
+extern const size_t conformance_header_tests_n;
 extern const size_t conformance_read_tests_n;
 extern const size_t conformance_slot_tests_n;
 extern const size_t conformance_fence_tests_n;

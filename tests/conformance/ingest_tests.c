@@ -157,7 +157,7 @@ struct claimer {
 
 static char claim_keys[CLAIM_KEYS][16];
 static const struct log_output claim_output = {
-    TOPIC_DISPATCH_ATTEMPTS, 0, {"t/lane", 6}, {"once", 4}};
+    TOPIC_DISPATCH_ATTEMPTS, 0, {"t/lane", 6}, .value = {"once", 4}};
 
 /* Keys from the last to the first in every other thread, in calls of different sizes: so that
  * locks taken in the order of arrival would meet crosswise. */

@@ -254,8 +254,8 @@ static enum th_code append_events(const struct copy_plan *plan, struct th_log *l
 
     for (; n < FEED_EVENTS && from + (int64_t)n < plan->events; n++) {
         copy_event_make(plan->seed, from + (int64_t)n, &events[n]);
-        outputs[n] = (struct log_output){
-            COPY_INPUT, -1, key_of(&events[n]), {events[n].value, events[n].value_n}};
+        outputs[n] = (struct log_output){COPY_INPUT, -1, key_of(&events[n]),
+                                         .value = {events[n].value, events[n].value_n}};
     }
     return th_log_append(log, outputs, n, NULL, err);
 }

@@ -53,8 +53,8 @@ static void commit_one(struct th_log_session *session)
     bool is_answered;
 
     for (size_t i = 0; i < RECORDS; i++)
-        outputs[i] = (struct log_output){
-            COPY_OUTPUT, -1, TH_STR("t/1"), {(const char *)&number, sizeof number}};
+        outputs[i] = (struct log_output){COPY_OUTPUT, -1, TH_STR("t/1"),
+                                         .value = {(const char *)&number, sizeof number}};
     while (outcome == LOG_ABORTED) {
         if (th_log_commit_start(session, &(struct log_txn){outputs, RECORDS, &cursor, 1, NULL},
                                 &err) != TH_OK)

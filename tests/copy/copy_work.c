@@ -197,7 +197,7 @@ static enum th_code transform(struct copier *copier, size_t n, struct th_err *er
         if (size == 0)
             return th_fail(err, TH_CORRUPT, "a value of %zu bytes", record->value.n);
         copier->outputs[i] =
-            (struct log_output){COPY_OUTPUT, -1, record->key, {copier->values[i], size}};
+            (struct log_output){COPY_OUTPUT, -1, record->key, .value = {copier->values[i], size}};
         cursor_of(copier, record->place.part)->next.offset = record->place.offset + 1;
     }
     return TH_OK;

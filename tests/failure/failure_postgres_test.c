@@ -20,9 +20,9 @@ static struct th_log *log_;
 static int requests;
 
 static const struct log_output outputs[] = {
-    {TOPIC_DISPATCH_ATTEMPTS, 0, {"ngo/1", 5}, {"one", 3}},
-    {TOPIC_DISPATCH_ATTEMPTS, 1, {"ngo/2", 5}, {"two", 3}},
-    {TOPIC_DISPATCH_ATTEMPTS, 0, {"ngo/1", 5}, {"three", 5}},
+    {TOPIC_DISPATCH_ATTEMPTS, 0, {"ngo/1", 5}, .value = {"one", 3}},
+    {TOPIC_DISPATCH_ATTEMPTS, 1, {"ngo/2", 5}, .value = {"two", 3}},
+    {TOPIC_DISPATCH_ATTEMPTS, 0, {"ngo/1", 5}, .value = {"three", 5}},
 };
 
 static struct th_log *open_log(void)

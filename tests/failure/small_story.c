@@ -62,7 +62,7 @@ static void put(struct pen *pen, enum topic topic, int part, struct th_id key, s
     if (code == TH_OK)
         code = th_arena_copy(&pen->arena, th_buf_str(&value), &copy);
     assert(code == TH_OK);
-    pen->outputs[pen->n++] = (struct log_output){topic, part, name, copy};
+    pen->outputs[pen->n++] = (struct log_output){topic, part, name, .value = copy};
 }
 
 static void open_pen(struct pen *pen, struct th_log *log)

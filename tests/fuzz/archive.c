@@ -6,6 +6,7 @@
 
 #include "common/crc32c.h"
 #include "common/eventlog/archive/archive_manifest.h"
+#include "common/eventlog/headers.h"
 #include "tests/fuzz/fuzz.h"
 
 /* A copy whose last four bytes are the sum of the others. */
@@ -59,16 +60,17 @@ static void records(const struct archive_block *block, const char *raw)
 {
     struct archive_walk walk = {.block = block, .raw = raw};
     struct log_record record = {0};
-    struct th_str headers;
     int64_t before = -1;
 
     for (uint32_t i = 0; i < block->records; i++) {
-        if (archive_walk_next(&walk, &record, &headers, NULL) != TH_OK)
+        if (archive_walk_next(&walk, &record, NULL) != TH_OK)
             return;
         assert(record.place.offset > before);
         before = record.place.offset;
         assert(record.key.p >= raw && record.value.p + record.value.n <= raw + block->raw_size);
-        assert(headers.p >= raw && headers.p + headers.n <= raw + block->raw_size);
+        assert(record.headers.p >= raw &&
+               record.headers.p + record.headers.n <= raw + block->raw_size);
+        assert(log_headers_are_whole(record.headers));
     }
     assert(walk.at == block->raw_size);
 }

@@ -1,6 +1,7 @@
 /* A batch as it is stored, under a checksum that is right: damage that a checksum does not see.
  * Codec, count (1 byte), raw size (3 bytes, little endian), then what is stored. */
 #include "common/crc32c.h"
+#include "common/eventlog/headers.h"
 #include "connectors/postgres/pg_batch.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -19,6 +20,8 @@ static void walk_through(const struct pg_block *block)
     while (pg_walk_next(&walk, block, &record)) {
         assert(lies_in(record.key, block));
         assert(lies_in(record.value, block));
+        assert(lies_in(record.headers, block));
+        assert(log_headers_are_whole(record.headers));
         assert(++n <= block->count);
     }
     assert(walk.index == n);

@@ -276,7 +276,7 @@ static void test_a_new_topic_comes_with_the_upgrade(void **unused)
         " DELETE FROM eventlog.topic WHERE topic_id = 14",
     };
     struct pg_log_config config = log_cluster_config(&logs);
-    const struct log_output output = {TOPIC_DEAD_LETTERS, -1, TH_STR("k"), TH_STR("v")};
+    const struct log_output output = {TOPIC_DEAD_LETTERS, -1, TH_STR("k"), .value = TH_STR("v")};
     struct log_place place;
     struct th_log *log = NULL;
     int applied;

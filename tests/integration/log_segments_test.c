@@ -35,8 +35,8 @@ static void append(int part, int64_t number)
 {
     char text[24];
     int size = snprintf(text, sizeof text, "%" PRId64, number);
-    const struct log_output output = {
-        TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/1"), {text, (size_t)size}};
+    const struct log_output output = {TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/1"),
+                                      .value = {text, (size_t)size}};
 
     if (th_log_append(log_, &output, 1, NULL, &err) != TH_OK)
         fail_msg("%s", err.text);

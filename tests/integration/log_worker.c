@@ -31,10 +31,10 @@ enum th_code log_worker_start(struct log_worker *worker, struct th_err *err)
         int size = snprintf(worker->values[i], sizeof worker->values[i], "%" PRId64,
                             worker->next + (int64_t)i);
         struct th_str value = {worker->values[i], (size_t)size};
-        outputs[2 * i] =
-            (struct log_output){TOPIC_DISPATCH_ATTEMPTS, worker->slot, TH_STR("pratham/1"), value};
-        outputs[2 * i + 1] =
-            (struct log_output){TOPIC_PROVIDER_CALLBACKS, worker->slot, TH_STR("pratham/1"), value};
+        outputs[2 * i] = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, worker->slot,
+                                             TH_STR("pratham/1"), .value = value};
+        outputs[2 * i + 1] = (struct log_output){TOPIC_PROVIDER_CALLBACKS, worker->slot,
+                                                 TH_STR("pratham/1"), .value = value};
     }
     const struct log_cursor cursor = {
         .next = {TOPIC_DISPATCH_REQUESTS, worker->slot, worker->next + (int64_t)n}};

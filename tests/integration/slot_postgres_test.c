@@ -95,7 +95,7 @@ static void append_request(struct th_log *log, int request)
     th_id_text(send, text);
     snprintf(key, sizeof key, "ngo/%s", text);
     assert_int_equal(event_encode(&event, &value), TH_OK);
-    struct log_output output = {TOPIC_SEND_REQUESTS, -1, th_str(key), th_buf_str(&value)};
+    struct log_output output = {TOPIC_SEND_REQUESTS, -1, th_str(key), .value = th_buf_str(&value)};
     struct th_err err = {0};
     assert_int_equal(th_log_append(log, &output, 1, NULL, &err), TH_OK);
 }

@@ -130,8 +130,8 @@ static void owner_start(struct owner *owner)
     struct th_err err = {0};
 
     snprintf(small->value, sizeof small->value, "%" PRId64, owner->next);
-    small->output =
-        (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("t/1"), th_str(small->value)};
+    small->output = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("t/1"),
+                                        .value = th_str(small->value)};
     small->cursor = (struct log_cursor){.next = {TOPIC_DISPATCH_REQUESTS, 0, owner->next + 1}};
     small->txn = (struct log_txn){&small->output, 1, &small->cursor, 1, NULL};
     owner->rounds++;

@@ -234,7 +234,7 @@ static void test_a_copy_is_finished_from_a_source_that_is_shut(void **unused)
 static void test_what_is_not_quiet_is_not_copied(void **unused)
 {
     (void)unused;
-    static const struct log_output unread = {TOPIC_SEND_REQUESTS, 3, {"k", 1}, {"v", 1}};
+    static const struct log_output unread = {TOPIC_SEND_REQUESTS, 3, {"k", 1}, .value = {"v", 1}};
     struct th_log *source = written(4);
     struct th_log *target = memory_log(4, 2);
     struct th_log *never_read = memory_log(4, 5);
@@ -302,7 +302,7 @@ static void test_a_copy_that_is_not_equal_stays_shut(void **unused)
     (void)unused;
     struct th_log *source = written(4);
     struct th_log *target = memory_log(4, 2);
-    static const struct log_output extra = {TOPIC_DEAD_LETTERS, 0, {"extra", 5}, {"v", 1}};
+    static const struct log_output extra = {TOPIC_DEAD_LETTERS, 0, {"extra", 5}, .value = {"v", 1}};
     struct log_copy copy = copy_of(source, target, STORY_SLOTS);
     struct th_err err = {0};
 
@@ -345,28 +345,39 @@ static void test_sums_tell_what_differs(void **unused)
         bool agree;
     } cases[] = {
         {"the same",
-         {{TOPIC_CONFIG, -1, {"a", 1}, {"12", 2}}, {TOPIC_CONFIG, -1, {"a", 1}, {"3", 1}}},
+         {{TOPIC_CONFIG, -1, {"a", 1}, .value = {"12", 2}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}}},
          5,
          true},
         {"two records of a key are swapped",
-         {{TOPIC_CONFIG, -1, {"a", 1}, {"3", 1}}, {TOPIC_CONFIG, -1, {"a", 1}, {"12", 2}}},
+         {{TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"12", 2}}},
          5,
          false},
         {"a byte has moved from one to the next",
-         {{TOPIC_CONFIG, -1, {"a", 1}, {"1", 1}}, {TOPIC_CONFIG, -1, {"a", 1}, {"23", 2}}},
+         {{TOPIC_CONFIG, -1, {"a", 1}, .value = {"1", 1}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"23", 2}}},
          5,
          false},
         {"a byte has moved from value to key",
-         {{TOPIC_CONFIG, -1, {"a1", 2}, {"2", 1}}, {TOPIC_CONFIG, -1, {"a", 1}, {"3", 1}}},
+         {{TOPIC_CONFIG, -1, {"a1", 2}, .value = {"2", 1}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}}},
          5,
          false},
         {"another topic",
-         {{TOPIC_LANE_HEALTH, -1, {"a", 1}, {"12", 2}}, {TOPIC_CONFIG, -1, {"a", 1}, {"3", 1}}},
+         {{TOPIC_LANE_HEALTH, -1, {"a", 1}, .value = {"12", 2}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}}},
          5,
          false},
         {"another time",
-         {{TOPIC_CONFIG, -1, {"a", 1}, {"12", 2}}, {TOPIC_CONFIG, -1, {"a", 1}, {"3", 1}}},
+         {{TOPIC_CONFIG, -1, {"a", 1}, .value = {"12", 2}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}}},
          6,
+         false},
+        {"a header more",
+         {{TOPIC_CONFIG, -1, {"a", 1}, {"12", 2}, {"\1n\2v", 4}},
+          {TOPIC_CONFIG, -1, {"a", 1}, .value = {"3", 1}}},
+         5,
          false},
     };
     struct log_sums first = sums_of(cases[0].outputs, 2, cases[0].at_us);

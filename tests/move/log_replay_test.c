@@ -324,7 +324,7 @@ static struct th_log *log_of_events(void)
         assert_int_equal(event_encode(&events[i].event, &value), TH_OK);
         const struct log_output output = {events[i].topic,
                                           topic_kind(events[i].topic) == TOPIC_BY_LANE ? 0 : -1,
-                                          th_str(events[i].key), th_buf_str(&value)};
+                                          th_str(events[i].key), .value = th_buf_str(&value)};
         th_virtual_clock_init(&now, BEGIN_US + events[i].second * TH_US_PER_SEC);
         assert_int_equal(th_log_append(log, &output, 1, NULL, &err), TH_OK);
     }

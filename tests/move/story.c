@@ -56,10 +56,18 @@ static uint32_t roll(struct pen *pen, uint32_t sides)
     return (pen->random >> 8) % sides;
 }
 
+/* Of every third record. */
+static struct th_str headers(struct pen *pen)
+{
+    static const char bytes[] = "\5trace\3ab\4null\0\5trace\1";
+
+    return pen->n % 3 == 0 ? (struct th_str){bytes, sizeof bytes - 1} : (struct th_str){0};
+}
+
 static void put(struct pen *pen, enum topic topic, int part, struct th_str key, struct th_str value)
 {
     assert_true(pen->n < CHAPTER_MAX);
-    pen->outputs[pen->n++] = (struct log_output){topic, part, key, value};
+    pen->outputs[pen->n++] = (struct log_output){topic, part, key, value, headers(pen)};
 }
 
 static struct th_str encoded(struct pen *pen, const struct event *event)
@@ -289,6 +297,7 @@ static void topic_is_copied(struct th_log *source, struct th_log *copy, enum top
     for (size_t i = 0; i < a.n; i++) {
         assert_str_equal(b.at[i].key, a.at[i].key);
         assert_str_equal(b.at[i].value, a.at[i].value);
+        assert_str_equal(b.at[i].headers, a.at[i].headers);
         assert_int_equal(b.at[i].at_us, a.at[i].at_us);
         if (is_moved)
             lies_where_it_belongs(&b.at[i], partitions, slots, &arena);

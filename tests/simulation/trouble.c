@@ -28,7 +28,7 @@ static void append_again(struct world *world, int64_t arg);
 static enum th_code store(struct world *world, const struct unsent *unsent, struct th_err *err)
 {
     struct log_output output = {unsent->topic, unsent->part, th_buf_str(&unsent->key),
-                                th_buf_str(&unsent->value)};
+                                .value = th_buf_str(&unsent->value)};
 
     if (unsent->request == 0)
         return th_log_append(world->log, &output, 1, NULL, err);

@@ -36,6 +36,7 @@ struct log_record archive_world_record(struct archive_world *world, enum topic t
         .at_us = INT64_C(1790000000000000) + i * INT64_C(1000) - i % 5 * INT64_C(2500),
         .key = i % 11 == 0 ? (struct th_str){0} : th_arena_printf(&world->arena, "t/%d", i % 13),
         .value = {value, size},
+        .headers = i % 3 == 0 ? TH_STR("\4null\0\1n\3xy") : (struct th_str){0},
     };
 
     for (size_t k = 0; k < size; k++)
@@ -84,6 +85,7 @@ void archive_world_expect(struct archive_world *world, struct th_log *log, struc
             assert_int_equal(is->at_us, was.at_us);
             assert_str_equal(is->key, was.key);
             assert_str_equal(is->value, was.value);
+            assert_str_equal(is->headers, was.headers);
         }
     } while (records.n > 0);
     assert_int_equal(i, to);

@@ -39,7 +39,8 @@ static struct th_log_session *open_session(struct th_log *log)
     return session;
 }
 
-static const struct log_output output = {TOPIC_DISPATCH_ATTEMPTS, 0, {"t/lane", 6}, {"value", 5}};
+static const struct log_output output = {
+    TOPIC_DISPATCH_ATTEMPTS, 0, {"t/lane", 6}, .value = {"value", 5}};
 
 static enum th_code start(struct th_log_session *session, int64_t next)
 {
@@ -326,7 +327,7 @@ static void test_without_memory_nothing_is_half_done(void **unused)
         struct th_log *log = new_log(&with);
         struct th_log_session *session = open_session(log);
         struct log_claim claim = {.key = TH_STR("k"), .outputs = &output, .outputs_n = 1};
-        const struct log_output two[] = {output, {TOPIC_CONFIG, -1, {"k", 1}, {"v", 1}}};
+        const struct log_output two[] = {output, {TOPIC_CONFIG, -1, {"k", 1}, .value = {"v", 1}}};
         int64_t configs = 0, stored = 0;
         bool is_committed = false;
 

@@ -53,19 +53,20 @@ static char payload[LOG_RECORD_SIZE_MAX];
 
 static struct log_output lane_output(int part, size_t size)
 {
-    return (struct log_output){TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/7"), {payload, size}};
+    return (struct log_output){TOPIC_DISPATCH_ATTEMPTS, part, TH_STR("pratham/7"),
+                               .value = {payload, size}};
 }
 
 static void test_order_of_batches(void **unused)
 {
     (void)unused;
     const struct log_output outputs[] = {
-        {TOPIC_DISPATCH_ATTEMPTS, 3, TH_STR("a"), TH_STR("1")},
-        {TOPIC_CONFIG, -1, TH_STR("b"), TH_STR("2")},
-        {TOPIC_DISPATCH_REQUESTS, 2, TH_STR("c"), TH_STR("3")},
-        {TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("d"), TH_STR("4")},
-        {TOPIC_DISPATCH_ATTEMPTS, 3, TH_STR("e"), TH_STR("5")},
-        {TOPIC_DISPATCH_REQUESTS, 2, TH_STR("f"), TH_STR("6")},
+        {TOPIC_DISPATCH_ATTEMPTS, 3, TH_STR("a"), .value = TH_STR("1")},
+        {TOPIC_CONFIG, -1, TH_STR("b"), .value = TH_STR("2")},
+        {TOPIC_DISPATCH_REQUESTS, 2, TH_STR("c"), .value = TH_STR("3")},
+        {TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("d"), .value = TH_STR("4")},
+        {TOPIC_DISPATCH_ATTEMPTS, 3, TH_STR("e"), .value = TH_STR("5")},
+        {TOPIC_DISPATCH_REQUESTS, 2, TH_STR("f"), .value = TH_STR("6")},
     };
     static const struct {
         enum topic topic;
@@ -133,6 +134,12 @@ static struct th_str value(size_t i)
     return (struct th_str){payload + i * RECORDS, i};
 }
 
+/* Of every eighth record: random bytes must stay what cannot be compressed. */
+static struct th_str headers(size_t i)
+{
+    return i % 8 == 0 ? TH_STR("\5trace\3ab\4null\0") : (struct th_str){0};
+}
+
 static struct pg_block *make_block(struct pg_pack *pack, bool is_random)
 {
     static struct log_output outputs[RECORDS];
@@ -144,7 +151,8 @@ static struct pg_block *make_block(struct pg_pack *pack, bool is_random)
         payload[i] = is_random ? (char)(seed >> 24) : 'x';
     }
     for (size_t i = 0; i < RECORDS; i++)
-        outputs[i] = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("pratham/7"), value(i)};
+        outputs[i] = (struct log_output){TOPIC_DISPATCH_ATTEMPTS, 0, TH_STR("pratham/7"), value(i),
+                                         headers(i)};
     assert_int_equal(
         pg_pack_make(pack, &log_of_four, outputs, RECORDS, NULL, 1700000000000000, &err), TH_OK);
     assert_int_equal(pack->n, 1);
@@ -161,6 +169,7 @@ static void assert_records(const struct pg_block *block)
         assert_int_equal(record.at_us, 1700000000000000);
         assert_str_equal(record.key, TH_STR("pratham/7"));
         assert_str_equal(record.value, value(n));
+        assert_str_equal(record.headers, headers(n));
     }
     assert_int_equal(n, RECORDS);
     assert_int_equal(walk.at, block->size);
@@ -254,6 +263,8 @@ static void test_a_walk_stays_inside(void **unused)
         }
         while (pg_walk_next(&walk, damaged, &record)) {
             assert_true(record.key.p >= damaged->bytes);
+            assert_true(record.headers.p >= damaged->bytes);
+            assert_true(record.headers.p + record.headers.n <= damaged->bytes + size);
             assert_true(record.value.p + record.value.n <= damaged->bytes + size);
         }
         assert_true(walk.at <= size);

@@ -340,7 +340,7 @@ static void append_noise(struct th_log *log, enum topic topic)
     for (int i = 0; i < 20; i++) {
         char key[8];
         snprintf(key, sizeof key, "k%d", i);
-        struct log_output output = {topic, -1, th_str(key), TH_STR("noise")};
+        struct log_output output = {topic, -1, th_str(key), .value = TH_STR("noise")};
         assert_int_equal(th_log_append(log, &output, 1, NULL, NULL), TH_OK);
     }
 }

@@ -110,7 +110,7 @@ static void append(struct th_log *log, int n)
     TH_AUTO(th_buf) struct th_buf value = {0};
 
     assert_int_equal(event_encode(&event, &value), TH_OK);
-    struct log_output output = {TOPIC, 0, TH_STR("ngo/lane"), th_buf_str(&value)};
+    struct log_output output = {TOPIC, 0, TH_STR("ngo/lane"), .value = th_buf_str(&value)};
     for (int i = 0; i < n; i++)
         assert_int_equal(th_log_append(log, &output, 1, NULL, NULL), TH_OK);
 }

@@ -252,6 +252,7 @@ static enum th_code copy_span(struct reader *reader, size_t first, struct th_str
         struct log_record *record = &reader->seen[i];
         record->key.p = copy.p + (record->key.p - span.p);
         record->value.p = copy.p + (record->value.p - span.p);
+        record->headers.p = copy.p + (record->headers.p - span.p);
     }
     return TH_OK;
 }
@@ -263,7 +264,7 @@ static enum th_code next_record(struct reader *reader, const struct part *part,
     struct archive_bad bad = {.to = ARCHIVE_BLOCK_HEAD_SIZE + reader->block.stored_size};
     uint64_t position = part->position - bad.to;
 
-    enum th_code code = archive_walk_next(walk, out, NULL, err);
+    enum th_code code = archive_walk_next(walk, out, err);
     if (code != TH_OK)
         return damaged(reader, position, &bad, err);
     if (out->place.offset < log_of(reader)->manifest.at[part->segment].next)
@@ -284,7 +285,7 @@ static enum th_code use_block(struct reader *reader, struct part *part, size_t b
         struct archive_walk walk = reader->walk;
         struct log_record record = {.place = {part->topic, part->part, 0}};
         TH_TRY(next_record(reader, part, &walk, &record, err));
-        size_t size = record.key.n + record.value.n;
+        size_t size = log_record_size(&record);
         bool is_wanted = record.place.offset >= part->next;
         if (is_wanted && reader->seen_n > 0 && reader->seen_bytes + size > bytes_max)
             break;

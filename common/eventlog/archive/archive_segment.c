@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "common/eventlog/headers.h"
 
 #define FRAME_HEAD      0x184D2A50u
 #define FRAME_BLOCK     0x184D2A51u
@@ -110,10 +111,9 @@ static size_t put_bytes(char *at, struct th_str bytes)
     return n + bytes.n;
 }
 
-enum th_code archive_pack(struct archive_packer *packer, const struct log_record *record,
-                          struct th_str headers)
+enum th_code archive_pack(struct archive_packer *packer, const struct log_record *record)
 {
-    size_t room = 50 + record->key.n + headers.n + record->value.n; /* five integers at most */
+    size_t room = 50 + log_record_size(record); /* five integers at most */
     int64_t offset = record->place.offset;
     char *at = th_buf_reserve(&packer->raw, room);
     size_t n = 0;
@@ -128,7 +128,7 @@ enum th_code archive_pack(struct archive_packer *packer, const struct log_record
     n += put_varint(at + n, (uint64_t)(offset - packer->offset));
     n += put_varint(at + n, zigzag((int64_t)((uint64_t)record->at_us - (uint64_t)packer->at_us)));
     n += put_bytes(at + n, record->key);
-    n += put_bytes(at + n, headers);
+    n += put_bytes(at + n, record->headers);
     n += put_bytes(at + n, record->value);
     packer->raw.n += n;
     packer->offset = offset;
@@ -482,20 +482,18 @@ static bool get_offset(struct archive_walk *walk)
 }
 
 enum th_code archive_walk_next(struct archive_walk *walk, struct log_record *out,
-                               struct th_str *out_headers, struct th_err *err)
+                               struct th_err *err)
 {
-    struct th_str headers = {0};
     uint64_t later = 0;
 
     bool is_whole = get_offset(walk) && get_varint(walk, &later) && get_bytes(walk, &out->key) &&
-                    get_bytes(walk, &headers) && get_bytes(walk, &out->value);
+                    get_bytes(walk, &out->headers) && get_bytes(walk, &out->value) &&
+                    log_headers_are_whole(out->headers);
     walk->seen++;
     if (!is_whole || (walk->seen == walk->block->records && walk->at != walk->block->raw_size))
         return th_fail(err, TH_CORRUPT, "record %" PRIu32 " of a block makes no sense", walk->seen);
     walk->at_us = (int64_t)((uint64_t)walk->at_us + (uint64_t)unzigzag(later));
     out->place.offset = walk->offset;
     out->at_us = walk->at_us;
-    if (out_headers)
-        *out_headers = headers;
     return TH_OK;
 }

@@ -19,7 +19,7 @@
  *   for each record: offset - the one before (the first: 0), at_us - the one before (signed; the
  *   first: 0), key size, key, headers' size, headers, value size, value
  *
- * Headers are bytes that the log gave and takes back as they are; the logs of today have none.
+ * Headers are those of common/eventlog/headers.h; none are a size of 0.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_SEGMENT_H
 #define TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_SEGMENT_H
@@ -88,8 +88,7 @@ void archive_packer_fini(struct archive_packer *packer);
 
 /* One record more; offsets grow. Errors: TH_NOMEM */
 TH_MUST_USE
-enum th_code archive_pack(struct archive_packer *packer, const struct log_record *record,
-                          struct th_str headers);
+enum th_code archive_pack(struct archive_packer *packer, const struct log_record *record);
 
 /* The head and the frame of what was packed, into out, which is emptied first.
  * Errors: TH_NOMEM */
@@ -159,11 +158,11 @@ struct archive_walk {
     int64_t at_us;
 };
 
-/* The next record; topic and part of its place are left alone, views point into raw. headers may be
- * NULL. Call it block->records times. Errors: TH_CORRUPT; also when the last record is not the end
- * of the bytes. */
+/* The next record; topic and part of its place are left alone, views point into raw. Call it
+ * block->records times. Errors: TH_CORRUPT; also when the last record is not the end of the bytes.
+ */
 TH_MUST_USE
 enum th_code archive_walk_next(struct archive_walk *walk, struct log_record *out,
-                               struct th_str *out_headers, struct th_err *err);
+                               struct th_err *err);
 
 #endif

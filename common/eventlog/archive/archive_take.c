@@ -55,7 +55,7 @@ static enum th_code look_at_ends(struct take *take, struct th_err *err)
 static void count(struct take *take, const struct log_records *records, size_t n, int64_t from)
 {
     for (size_t i = 0; i < n; i++)
-        take->taken.bytes += (int64_t)(records->at[i].key.n + records->at[i].value.n);
+        take->taken.bytes += (int64_t)log_record_size(&records->at[i]);
     take->taken.records += (int64_t)n;
     take->taken.offsets += records->at[n - 1].place.offset + 1 - from;
 }

@@ -86,7 +86,7 @@ static enum th_code check_records(struct check *check, const struct archive_bloc
     struct log_record record;
 
     for (uint32_t i = 0; i < block->records; i++) {
-        TH_TRY(archive_walk_next(&walk, &record, NULL, err));
+        TH_TRY(archive_walk_next(&walk, &record, err));
         int64_t offset = record.place.offset;
         if (offset < found->next || offset >= check->segment->next)
             return th_fail(err, TH_CORRUPT, "offset %" PRId64 " does not belong here", offset);

@@ -313,8 +313,8 @@ static void count(struct archive_segment *segment, const struct log_record *reco
         segment->to_us = record->at_us;
 }
 
-enum th_code archive_writer_add_one(struct archive_writer *writer, const struct log_record *record,
-                                    struct th_str headers, struct th_err *err)
+static enum th_code add_one(struct archive_writer *writer, const struct log_record *record,
+                            struct th_err *err)
 {
     assert(writer->is_begun);
     assert(record->place.topic == writer->head.topic && record->place.part == writer->head.part);
@@ -322,13 +322,13 @@ enum th_code archive_writer_add_one(struct archive_writer *writer, const struct 
         return th_fail(err, TH_CORRUPT, "%s partition %d: offset %" PRId64 " comes after %" PRId64,
                        topic_name(writer->head.topic), writer->head.part, record->place.offset,
                        writer->next - 1);
-    if (record->key.n + headers.n + record->value.n > LOG_RECORD_SIZE_MAX)
+    if (log_record_size(record) > LOG_RECORD_SIZE_MAX)
         return th_fail(err, TH_INVALID, "%s partition %d offset %" PRId64 ": a record of %zu bytes",
                        topic_name(writer->head.topic), writer->head.part, record->place.offset,
-                       record->key.n + headers.n + record->value.n);
+                       log_record_size(record));
     if (writer->fd < 0)
         TH_TRY(begin_segment(writer, record->at_us, err));
-    if (archive_pack(&writer->packer, record, headers) != TH_OK)
+    if (archive_pack(&writer->packer, record) != TH_OK)
         return th_fail(err, TH_NOMEM, "a block of an archive");
     count(&writer->segment, record);
     writer->next = record->place.offset + 1;
@@ -344,7 +344,7 @@ enum th_code archive_writer_add(struct archive_writer *writer, const struct log_
                                 size_t n, struct th_err *err)
 {
     for (size_t i = 0; i < n; i++)
-        TH_TRY(archive_writer_add_one(writer, &records[i], (struct th_str){0}, err));
+        TH_TRY(add_one(writer, &records[i], err));
     return TH_OK;
 }
 

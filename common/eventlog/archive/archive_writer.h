@@ -58,11 +58,6 @@ TH_MUST_USE
 enum th_code archive_writer_add(struct archive_writer *writer, const struct log_record *records,
                                 size_t n, struct th_err *err);
 
-/* As a log gave them with headers: one record. */
-TH_MUST_USE
-enum th_code archive_writer_add_one(struct archive_writer *writer, const struct log_record *record,
-                                    struct th_str headers, struct th_err *err);
-
 /* No more of this partition for now: its last segment ends. */
 TH_MUST_USE
 enum th_code archive_writer_end(struct archive_writer *writer, struct th_err *err);
