@@ -1,6 +1,7 @@
 #include "processors/main/chosen_log.h"
 
 #include "common/clock.h"
+#include "common/eventlog/archive/archive_io.h"
 #include "common/eventlog/archive/archive_joined.h"
 #include "processors/main/settings.h"
 
@@ -116,37 +117,25 @@ enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, b
     return pg_log_open(&config, out_log, err);
 }
 
-enum th_code chosen_log_join_with(const char *path, struct th_log **log, struct th_err *err)
-{
-    struct th_log *archive = NULL;
-    bool is_needed = false;
-
-    enum th_code opened = archive_log_open(path, &archive, err);
-    if (opened == TH_NOT_FOUND)
-        return opened;
-    struct th_err own = {0};
-    enum th_code code = archive_is_needed(*log, &is_needed, &own);
-    if (code != TH_OK) {
-        th_log_close(archive);
-        return th_fail(err, code, "%s", own.text);
-    }
-    if (is_needed && opened != TH_OK)
-        return th_wrap(err, "the log was trimmed, and what it dropped is in its archive");
-    if (is_needed)
-        code = archive_joined_open(*log, archive, log, err);
-    if (!is_needed || code != TH_OK)
-        th_log_close(archive); /* nobody needs it, whatever state it is in */
-    return code;
-}
-
 enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
                              struct th_err *err)
 {
     char path[4096];
 
     settings_archive(conf, dir, path, sizeof path);
-    enum th_code code = chosen_log_join_with(path, log, err);
-    return code == TH_NOT_FOUND ? TH_OK : code;
+    return archive_joined_open(*log, path, log, err);
+}
+
+enum th_code chosen_log_join_with(const char *path, struct th_log **log, struct th_err *err)
+{
+    struct archive_manifest manifest = {0};
+
+    enum th_code code = archive_load_manifest(path, &manifest, err);
+    if (code == TH_OK && strcmp(manifest.log_id, th_log_id(*log)) != 0)
+        code = th_fail(err, TH_CONFLICT, "%s holds the archive of the log %s, and this one is %s",
+                       path, manifest.log_id, th_log_id(*log));
+    archive_manifest_fini(&manifest);
+    return code == TH_OK ? archive_joined_open(*log, path, log, err) : code;
 }
 
 enum th_code chosen_log_create(const struct th_conf *conf, const char *conninfo, bool *out_is_new,

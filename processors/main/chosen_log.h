@@ -51,15 +51,15 @@ TH_MUST_USE
 enum th_code chosen_log_open(const struct th_conf *conf, const char *conninfo, bool is_guest,
                              struct th_log **out_log, struct th_err *err);
 
-/* Where the log was trimmed: *log becomes it and its archive as one log, so that whoever reads from
- * the beginning still can. dir: the installation's folder. Does nothing when nothing was trimmed,
- * or no archive is there: readers are then told what is missing. Errors: as archive_log_open and
- * archive_joined_open; *log is as it was */
+/* *log becomes it and its archive as one log: where it was trimmed, or is while it is open, whoever
+ * reads from the beginning still can. dir: the installation's folder. No archive need be there:
+ * readers are told what is missing. Errors: as archive_joined_open; *log is as it was */
 TH_MUST_USE
 enum th_code chosen_log_join(const struct th_conf *conf, const char *dir, struct th_log **log,
                              struct th_err *err);
 
-/* Likewise with the archive in that folder, which is to be there. Errors: TH_NOT_FOUND too */
+/* Likewise with the archive in that folder, which is to be there, and this log's. Errors: as
+ * archive_load_manifest, TH_CONFLICT */
 TH_MUST_USE
 enum th_code chosen_log_join_with(const char *path, struct th_log **log, struct th_err *err);
 

@@ -146,10 +146,8 @@ static enum th_code retain(struct cli *cli, struct desk *desk, struct th_err *er
     }
     print_parts(desk);
     if (is_applied)
-        printf(
-            "%zu partitions were trimmed; %s has what they held, every byte was checked. What runs "
-            "now reads that from its next start on\n",
-            trimmed, desk->dir);
+        printf("%zu partitions were trimmed; %s has what they held, every byte was checked\n",
+               trimmed, desk->dir);
     else if (desk->parts_n > 0)
         printf("nothing was done: --apply does it\n");
     return TH_OK;

@@ -43,11 +43,9 @@ static struct th_log *open_log(const struct scene *scene)
 static struct th_log *open_joined(const struct scene *scene)
 {
     struct th_log *log = open_log(scene);
-    struct th_log *archive;
     struct th_log *joined;
 
-    MUST(archive_log_open(scene->folder, &archive, &err));
-    MUST(archive_joined_open(log, archive, &joined, &err));
+    MUST(archive_joined_open(log, scene->folder, &joined, &err));
     return joined;
 }
 

@@ -303,7 +303,6 @@ static void test_a_trimmed_log_and_its_archive_are_whole(void **unused)
     struct archive_plan plan = {0};
     struct archive_taken taken;
     struct th_virtual_clock clock;
-    struct th_log *archive;
     struct th_log *joined;
     bool is_needed;
     int64_t start;
@@ -318,8 +317,7 @@ static void test_a_trimmed_log_and_its_archive_are_whole(void **unused)
     assert_int_equal(th_log_trim(log, trims, 2, &err), TH_OK);
     assert_int_equal(archive_is_needed(log, &is_needed, &err), TH_OK);
     assert_true(is_needed);
-    assert_int_equal(archive_log_open(folder, &archive, &err), TH_OK);
-    assert_int_equal(archive_joined_open(log, archive, &joined, &err), TH_OK);
+    assert_int_equal(archive_joined_open(log, folder, &joined, &err), TH_OK);
     assert_string_equal(th_log_id(joined), th_log_id(log));
     assert_int_equal(th_log_start(joined, TOPIC_DISPATCH_ATTEMPTS, 0, &start, &err), TH_OK);
     assert_int_equal(start, 0);
@@ -368,7 +366,6 @@ static void test_what_is_in_neither_is_said(void **unused)
     struct th_log_reader *reader;
     struct log_records records;
     struct th_arena arena;
-    struct th_log *archive;
     struct th_log *joined;
 
     (void)unused;
@@ -376,8 +373,7 @@ static void test_what_is_in_neither_is_said(void **unused)
     struct th_log *log = make_wide_log(&clock);
     assert_int_equal(archive_take(log, folder, 0, &plan, &taken, &err), TH_OK); /* not this topic */
     assert_int_equal(th_log_trim(log, &trim, 1, &err), TH_OK);
-    assert_int_equal(archive_log_open(folder, &archive, &err), TH_OK);
-    assert_int_equal(archive_joined_open(log, archive, &joined, &err), TH_OK);
+    assert_int_equal(archive_joined_open(log, folder, &joined, &err), TH_OK);
     assert_int_equal(th_log_reader_open(joined, &from, 1, &reader, &err), TH_OK);
     th_arena_init(&arena, 1 << 20);
     assert_int_equal(th_log_reader_read(reader, 100, &arena, &records, &err), TH_CORRUPT);
@@ -388,16 +384,93 @@ static void test_what_is_in_neither_is_said(void **unused)
     th_arena_fini(&arena);
     th_log_reader_close(reader);
 
-    /* Another log's archive is refused. */
-    const struct memory_log_options options = {
-        .partitions = 1, .bytes_max = 1 << 20, .clock = &clock.clock, .seed = 77};
-    struct th_log *other;
-    assert_int_equal(memory_log_new(&options, &other, &err), TH_OK);
-    assert_int_equal(archive_log_open(folder, &archive, &err), TH_OK);
-    assert_int_equal(archive_joined_open(other, archive, &log, &err), TH_CONFLICT);
-    th_log_close(archive);
-    th_log_close(other);
     th_log_close(joined);
+}
+
+/* Read from the beginning: the code, and what is said. */
+static void assert_refused(struct th_log *joined, enum th_code code, const char *words)
+{
+    struct log_place from = {TOPIC_DISPATCH_ATTEMPTS, 1, 0};
+    struct th_log_reader *reader;
+    struct log_records records;
+    struct th_arena arena;
+
+    th_arena_init(&arena, 1 << 20);
+    assert_int_equal(th_log_reader_open(joined, &from, 1, &reader, &err), TH_OK);
+    assert_int_equal(th_log_reader_read(reader, 100, &arena, &records, &err), code);
+    assert_non_null(strstr(err.text, words));
+    th_log_reader_close(reader);
+    th_arena_fini(&arena);
+}
+
+/* It is opened while there is no archive; what is archived and dropped then, and again, is read by
+ * readers that were there before and by new ones. An archive that is away is missed only by who
+ * needs it, and only as long as it is away. */
+static void test_a_log_that_is_open_stays_whole(void **unused)
+{
+    struct log_place trim = {TOPIC_DISPATCH_ATTEMPTS, 1, 60};
+    struct log_place from[JOINED_PARTS];
+    struct archive_plan plan = {0};
+    struct archive_taken taken;
+    struct th_virtual_clock clock;
+    struct th_log_reader *early;
+    struct th_log_reader *late;
+    int64_t next[2][JOINED_PARTS] = {0};
+    struct th_log *joined;
+    char away[80];
+
+    (void)unused;
+    th_virtual_clock_init(&clock, 0);
+    struct th_log *log = make_wide_log(&clock);
+    assert_int_equal(archive_joined_open(log, folder, &joined, &err), TH_OK);
+    for (int part = 0; part < JOINED_PARTS; part++)
+        from[part] = (struct log_place){TOPIC_DISPATCH_ATTEMPTS, part, 0};
+    assert_int_equal(th_log_trim(log, &trim, 1, &err), TH_OK);
+    assert_refused(joined, TH_NOT_FOUND, "there is no archive in");
+    th_log_close(joined);
+
+    log = make_wide_log(&clock);
+    assert_int_equal(archive_joined_open(log, folder, &joined, &err), TH_OK);
+    assert_int_equal(th_log_reader_open(joined, from, JOINED_PARTS, &early, &err), TH_OK);
+    assert_int_equal(archive_take(log, folder, 700, &plan, &taken, &err), TH_OK);
+    assert_int_equal(th_log_trim(log, &trim, 1, &err), TH_OK);
+    assert_whole(early, next[0], 100);
+    assert_int_equal(th_log_reader_open(joined, from, JOINED_PARTS, &late, &err), TH_OK);
+    snprintf(away, sizeof away, "%s.away", folder);
+    assert_int_equal(rename(folder, away), 0);
+    assert_refused(joined, TH_NOT_FOUND, "there is no archive in");
+    assert_int_equal(rename(away, folder), 0);
+    assert_whole(late, next[1], 1 << 20);
+    th_log_reader_close(late);
+    th_log_reader_close(early);
+    th_log_close(joined);
+}
+
+static void test_another_logs_archive_is_refused(void **unused)
+{
+    const struct log_output output = {
+        .topic = TOPIC_DISPATCH_ATTEMPTS, .part = 1, .key = TH_STR("t/a"), .value = TH_STR("v")};
+    struct log_place trim = {TOPIC_DISPATCH_ATTEMPTS, 1, 1};
+    struct archive_plan plan = {0};
+    struct archive_taken taken;
+    struct th_virtual_clock clock;
+    struct th_log *joined;
+    struct th_log *other;
+
+    (void)unused;
+    th_virtual_clock_init(&clock, 0);
+    const struct memory_log_options options = {
+        .partitions = JOINED_PARTS, .bytes_max = 1 << 20, .clock = &clock.clock, .seed = 77};
+    struct th_log *log = make_wide_log(&clock);
+    assert_int_equal(archive_take(log, folder, 700, &plan, &taken, &err), TH_OK);
+    assert_int_equal(memory_log_new(&options, &other, &err), TH_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(th_log_append(other, &output, 1, NULL, &err), TH_OK);
+    assert_int_equal(th_log_trim(other, &trim, 1, &err), TH_OK);
+    assert_int_equal(archive_joined_open(other, folder, &joined, &err), TH_OK);
+    assert_refused(joined, TH_CONFLICT, "holds the archive of the log");
+    th_log_close(joined);
+    th_log_close(log);
 }
 
 /* --- slots --------------------------------------------------------------------------------------
@@ -491,6 +564,8 @@ int main(void)
         CASE(test_a_damaged_archive_drops_nothing),
         CASE(test_a_trimmed_log_and_its_archive_are_whole),
         CASE(test_what_is_in_neither_is_said),
+        CASE(test_a_log_that_is_open_stays_whole),
+        CASE(test_another_logs_archive_is_refused),
         CASE(test_slots_open_from_their_snapshots_and_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,14 +2,27 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/eventlog/archive/archive_io.h"
 #include "common/eventlog/log_driver.h"
+
+/* The archive as its manifest was at one time; readers that began with it end with it. */
+struct volume {
+    struct th_log *log;
+    struct stat manifest; /* the file: another one once the archive has changed */
+    int users;            /* guarded by joined's mutex, as is whether it is the current one */
+};
 
 struct joined {
     struct th_log base; /* first member */
     struct th_log *live;
-    struct th_log *archive;
+    char dir[ARCHIVE_PATH_MAX];
+    pthread_mutex_t mutex;  /* guards current and every volume's users */
+    struct volume *current; /* NULL: nobody has needed the archive yet; counts as a user */
 };
 
 struct part {
@@ -20,9 +33,9 @@ struct part {
 struct reader {
     struct th_log_reader base; /* first member */
     struct th_log_reader *live;
-    struct th_log_reader *archive; /* NULL: none is needed, or it is opened at the next read */
+    struct volume *volume;         /* NULL: the archive is not being read */
+    struct th_log_reader *archive; /* of the volume */
     bool is_behind;         /* some partition stands before its start: the archive is read first */
-    bool is_placed;         /* is_behind and the starts are as the partitions stand */
     struct log_place *from; /* room for n */
     size_t n;
     struct part parts[];
@@ -33,14 +46,111 @@ static struct joined *own(const struct th_log *log)
     return (struct joined *)log;
 }
 
+/* --- the archive as it is now -------------------------------------------------------------------
+ */
+
+static void volume_free(struct volume *volume)
+{
+    if (volume->log)
+        th_log_close(volume->log);
+    free(volume);
+}
+
+/* With the mutex held. */
+static void give_up(struct volume *volume)
+{
+    if (volume && --volume->users == 0)
+        volume_free(volume);
+}
+
+static void volume_give_back(struct joined *joined, struct volume *volume)
+{
+    (void)pthread_mutex_lock(&joined->mutex);
+    give_up(volume);
+    (void)pthread_mutex_unlock(&joined->mutex);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static enum th_code volume_new(struct joined *joined, const struct stat *manifest,
+                               struct volume **out, struct th_err *err)
+{
+    struct volume *volume = calloc(1, sizeof *volume);
+
+    if (!volume)
+        return th_fail(err, TH_NOMEM, "an archive");
+    volume->manifest = *manifest;
+    volume->users = 1;
+    enum th_code code = archive_log_open(joined->dir, &volume->log, err);
+    if (code == TH_OK && strcmp(th_log_id(volume->log), th_log_id(joined->live)) != 0)
+        code = th_fail(err, TH_CONFLICT, "%s holds the archive of the log %s, and this one is %s",
+                       joined->dir, th_log_id(volume->log), th_log_id(joined->live));
+    if (code == TH_OK)
+        *out = volume;
+    else
+        volume_free(volume);
+    return code;
+}
+
+/* Looked at before it is opened: one that is replaced in between is opened once too often, never
+ * taken for the new one. */
+static enum th_code make_current(struct joined *joined, struct th_err *err)
+{
+    char path[ARCHIVE_PATH_MAX];
+    struct volume *volume = NULL;
+    struct stat manifest;
+
+    TH_TRY(archive_path(joined->dir, ARCHIVE_MANIFEST, path, err));
+    if (stat(path, &manifest) != 0) {
+        enum th_code code = archive_io_failed(path, err);
+        return code != TH_NOT_FOUND
+                   ? code
+                   : th_fail(err, code, "there is no archive in %s: %s is missing", joined->dir,
+                             ARCHIVE_MANIFEST);
+    }
+    if (joined->current && is_same_file(&joined->current->manifest, &manifest))
+        return TH_OK;
+    TH_TRY(volume_new(joined, &manifest, &volume, err));
+    give_up(joined->current);
+    joined->current = volume;
+    return TH_OK;
+}
+
+/* Give it back. Errors: TH_NOT_FOUND (no archive is there), TH_CONFLICT (another log's); as
+ * archive_log_open */
+static enum th_code volume_take(struct joined *joined, struct volume **out, struct th_err *err)
+{
+    (void)pthread_mutex_lock(&joined->mutex);
+    enum th_code code = make_current(joined, err);
+    if (code == TH_OK) {
+        *out = joined->current;
+        (*out)->users++;
+    }
+    (void)pthread_mutex_unlock(&joined->mutex);
+    return code;
+}
+
 /* --- readers ------------------------------------------------------------------------------------
  */
+
+static void leave_archive(struct reader *reader)
+{
+    th_log_reader_close(reader->archive);
+    reader->archive = NULL;
+    if (reader->volume)
+        volume_give_back(own(reader->base.log), reader->volume);
+    reader->volume = NULL;
+}
 
 static void reader_close(struct th_log_reader *base)
 {
     struct reader *reader = (struct reader *)base;
 
-    th_log_reader_close(reader->archive);
+    leave_archive(reader);
     th_log_reader_close(reader->live);
     free(reader->from);
     free(reader);
@@ -87,17 +197,17 @@ static void reader_seek(struct th_log_reader *base, struct log_place place)
     assert(part);
     part->next = place;
     th_log_reader_seek(reader->live, place);
-    reader->is_placed = false;
+    leave_archive(reader); /* whoever is still behind is found again */
 }
 
 /* Between the archive's end and the log's beginning nothing may lie. */
-static enum th_code check_gap(struct joined *joined, struct log_place place, int64_t start,
+static enum th_code check_gap(const struct volume *volume, struct log_place place, int64_t start,
                               struct th_err *err)
 {
     int64_t end = 0;
 
-    if (place.part < th_log_partitions(joined->archive, place.topic))
-        TH_TRY(th_log_end(joined->archive, place.topic, place.part, &end, err));
+    if (place.part < th_log_partitions(volume->log, place.topic))
+        TH_TRY(th_log_end(volume->log, place.topic, place.part, &end, err));
     if (end >= start)
         return TH_OK;
     return th_fail(err, TH_CORRUPT,
@@ -118,7 +228,6 @@ static enum th_code look_at_starts(struct reader *reader, size_t *out_n, struct 
         TH_TRY(th_log_start(joined->live, at.topic, at.part, &part->start, err));
         if (at.offset >= part->start)
             continue;
-        TH_TRY(check_gap(joined, at, part->start, err));
         reader->from[(*out_n)++] = at;
         at.offset = part->start;
         th_log_reader_seek(reader->live, at);
@@ -126,19 +235,31 @@ static enum th_code look_at_starts(struct reader *reader, size_t *out_n, struct 
     return TH_OK;
 }
 
-static enum th_code place(struct reader *reader, struct th_err *err)
+static enum th_code open_archive(struct reader *reader, struct th_err *err)
 {
     size_t n;
 
-    th_log_reader_close(reader->archive);
-    reader->archive = NULL;
     TH_TRY(look_at_starts(reader, &n, err));
-    if (n > 0)
-        TH_TRY(th_log_reader_open(own(reader->base.log)->archive, reader->from, n, &reader->archive,
-                                  err));
-    reader->is_behind = n > 0;
-    reader->is_placed = true;
-    return TH_OK;
+    if (n == 0)
+        return TH_OK;
+    TH_TRY(volume_take(own(reader->base.log), &reader->volume, err));
+    for (size_t i = 0; i < n; i++)
+        TH_TRY(check_gap(reader->volume, reader->from[i], part_of(reader, reader->from[i])->start,
+                         err));
+    return th_log_reader_open(reader->volume->log, reader->from, n, &reader->archive, err);
+}
+
+/* Whoever stands before the log's beginning reads the archive. After an error whoever does finds
+ * out at the next read. */
+static enum th_code go_to_archive(struct reader *reader, struct th_err *err)
+{
+    leave_archive(reader);
+    reader->is_behind = true;
+    enum th_code code = open_archive(reader, err);
+    if (code != TH_OK || !reader->archive)
+        leave_archive(reader);
+    reader->is_behind = code != TH_OK || reader->archive;
+    return code;
 }
 
 /* Of what the archive gave, what the log does not have; a partition of which the log has the rest
@@ -164,8 +285,7 @@ static void take_from_archive(struct reader *reader, struct log_records *records
 
 static void end_archive(struct reader *reader)
 {
-    th_log_reader_close(reader->archive);
-    reader->archive = NULL;
+    leave_archive(reader);
     reader->is_behind = false;
     for (size_t i = 0; i < reader->n; i++)
         if (reader->parts[i].next.offset < reader->parts[i].start)
@@ -177,7 +297,15 @@ static enum th_code read_archive(struct reader *reader, size_t bytes_max, struct
 {
     while (reader->is_behind) {
         struct log_records records;
-        TH_TRY(th_log_reader_read(reader->archive, bytes_max, arena, &records, err));
+        if (!reader->archive)
+            TH_TRY(go_to_archive(reader, err));
+        if (!reader->archive)
+            return TH_OK;
+        enum th_code code = th_log_reader_read(reader->archive, bytes_max, arena, &records, err);
+        if (code != TH_OK) {
+            leave_archive(reader); /* the next read takes the archive as it is then */
+            return code;
+        }
         if (records.n == 0) {
             end_archive(reader);
             return TH_OK;
@@ -203,24 +331,22 @@ static void move_on(struct reader *reader, const struct log_records *records)
     }
 }
 
+/* Most readers never need the archive: the log says when one does. */
 static enum th_code reader_read(struct th_log_reader *base, size_t bytes_max,
                                 struct th_arena *arena, struct log_records *out, struct th_err *err)
 {
     struct reader *reader = (struct reader *)base;
 
-    if (!reader->is_placed)
-        TH_TRY(place(reader, err));
     TH_TRY(read_archive(reader, bytes_max, arena, out, err));
     if (out->n > 0)
         return TH_OK;
     enum th_code code = th_log_reader_read(reader->live, bytes_max, arena, out, err);
-    if (code == TH_NOT_FOUND) {
-        reader->is_placed = false; /* it was trimmed meanwhile */
-        TH_TRY(place(reader, err));
+    if (code == TH_NOT_FOUND) { /* it was trimmed, perhaps meanwhile */
+        TH_TRY(go_to_archive(reader, err));
         TH_TRY(read_archive(reader, bytes_max, arena, out, err));
         code = out->n > 0 ? TH_OK : th_log_reader_read(reader->live, bytes_max, arena, out, err);
     }
-    if (code == TH_OK)
+    if (code == TH_OK && !reader->is_behind)
         move_on(reader, out);
     return code;
 }
@@ -250,12 +376,20 @@ static enum th_code end(struct th_log *log, enum topic topic, int part, int64_t 
 static enum th_code start(struct th_log *log, enum topic topic, int part, int64_t *out_start,
                           struct th_err *err)
 {
-    const struct joined *joined = own(log);
+    struct joined *joined = own(log);
+    struct volume *volume;
 
     TH_TRY(th_log_start(joined->live, topic, part, out_start, err));
-    if (*out_start > 0 && part < th_log_partitions(joined->archive, topic))
-        return th_log_start(joined->archive, topic, part, out_start, err);
-    return TH_OK;
+    if (*out_start == 0)
+        return TH_OK;
+    enum th_code code = volume_take(joined, &volume, err);
+    if (code == TH_NOT_FOUND)
+        return TH_OK;
+    TH_TRY(code);
+    if (part < th_log_partitions(volume->log, topic))
+        code = th_log_start(volume->log, topic, part, out_start, err);
+    volume_give_back(joined, volume);
+    return code;
 }
 
 static enum th_code trim(struct th_log *log, const struct log_place *places, size_t n,
@@ -317,9 +451,12 @@ static enum th_code snapshot_get(struct th_log *log, enum log_app app, int part,
 
 static void close_log(struct th_log *log)
 {
-    th_log_close(own(log)->archive);
-    th_log_close(own(log)->live);
-    free(log);
+    struct joined *joined = own(log);
+
+    give_up(joined->current);
+    th_log_close(joined->live);
+    (void)pthread_mutex_destroy(&joined->mutex);
+    free(joined);
 }
 
 /* Sessions and listeners say themselves whose they are: what is asked of them goes to the log. */
@@ -363,19 +500,22 @@ enum th_code archive_is_needed(struct th_log *log, bool *out_is_needed, struct t
     return TH_OK;
 }
 
-enum th_code archive_joined_open(struct th_log *log, struct th_log *archive,
-                                 struct th_log **out_log, struct th_err *err)
+enum th_code archive_joined_open(struct th_log *log, const char *dir, struct th_log **out_log,
+                                 struct th_err *err)
 {
-    if (strcmp(th_log_id(log), th_log_id(archive)) != 0)
-        return th_fail(err, TH_CONFLICT, "the archive is of the log %s, and this one is %s",
-                       th_log_id(archive), th_log_id(log));
     struct joined *joined = calloc(1, sizeof *joined);
+
     if (!joined)
         return th_fail(err, TH_NOMEM, "a log and its archive");
+    if (strlen(dir) >= sizeof joined->dir) {
+        free(joined);
+        return th_fail(err, TH_INVALID, "%s: a path too long", dir);
+    }
+    snprintf(joined->dir, sizeof joined->dir, "%s", dir);
     joined->base = *log; /* its partitions, identity, marks */
     joined->base.ops = &ops;
     joined->live = log;
-    joined->archive = archive;
+    (void)pthread_mutex_init(&joined->mutex, NULL);
     *out_log = &joined->base;
     return TH_OK;
 }
