@@ -312,9 +312,17 @@ static struct part *part_named(struct reader *reader, const rd_kafka_message_t *
     return NULL;
 }
 
-/* Retention ate what was not read, or the cluster has lost records: nobody may go on. */
-static enum th_code out_of_range(const struct part *part, struct th_err *err)
+/* Retention ate what was not read, or the cluster has lost records: nobody may go on. Whoever was
+ * told and stands further on now may still hear of where he stood. */
+static enum th_code out_of_range(struct reader *reader, const struct part *part, struct th_err *err)
 {
+    int64_t start;
+
+    TH_TRY(kafka_start(reader->base.log, part->next.topic, part->next.part, &start, err));
+    if (part->seen_to >= start) {
+        reader->is_assigned = false;
+        return TH_OK;
+    }
     return th_fail(err, TH_NOT_FOUND,
                    "%s/%d offset %" PRId64 " was dropped from the log: its archive has it",
                    topic_name(part->next.topic), part->next.part, part->seen_to);
@@ -352,7 +360,7 @@ static enum th_code take(struct reader *reader, rd_kafka_message_t *message, str
         part->seen_to = offset;
     if (part && (failed == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
                  failed == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE))
-        return out_of_range(part, err);
+        return out_of_range(reader, part, err);
     return is_broken(failed) ? kafka_fail(err, failed, "a reader") : TH_OK;
 }
 
