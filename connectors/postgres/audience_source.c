@@ -55,11 +55,16 @@ static enum th_code read_event(struct audience_source *source, struct log_place 
 {
     struct th_log_reader *reader = NULL;
     struct log_records records;
+    struct th_err gone = {0};
 
     TH_TRY(th_log_reader_open(source->log, &place, 1, &reader, err));
-    enum th_code code = th_log_reader_read(reader, 1, arena, &records, err);
+    enum th_code code = th_log_reader_read(reader, 1, arena, &records, &gone);
     th_log_reader_close(reader);
-    TH_TRY(code);
+    if (code ==
+        TH_NOT_FOUND) /* trimmed, and its archive is not where we are: nobody is lost for it */
+        return th_fail(err, TH_UNAVAILABLE, "%s", gone.text);
+    if (code != TH_OK)
+        return th_fail(err, code, "%s", gone.text);
     if (records.n == 0 || records.at[0].place.offset != place.offset)
         return th_fail(err, TH_CORRUPT, "no record where the index says there is one");
     return event_decode(records.at[0].value, arena, out, err);

@@ -1,6 +1,7 @@
 #include "common/clock.h"
 #include "common/eventlog/archive/archive_io.h"
 #include "common/eventlog/archive/retention.h"
+#include "connectors/postgres/audience_needed.h"
 #include "connectors/postgres/view_store.h"
 #include "processors/main/chosen_log.h"
 #include "processors/main/settings.h"
@@ -71,9 +72,12 @@ static enum th_code ask_views(struct desk *desk, struct view_step **out_steps, s
 static enum th_code plan(struct desk *desk, struct th_err *err)
 {
     struct view_step *views;
+    struct log_place *needed;
+    size_t needed_n;
     size_t views_n;
 
     TH_TRY(ask_views(desk, &views, &views_n, err));
+    TH_TRY(pg_audience_needed(desk->conninfo, &desk->arena, &needed, &needed_n, err));
     struct retention retention = {
         .log = desk->log,
         .manifest = &desk->manifest,
@@ -83,6 +87,8 @@ static enum th_code plan(struct desk *desk, struct th_err *err)
         .views = views,
         .views_n = views_n,
         .view_topics = fold_topics(),
+        .needed = needed,
+        .needed_n = needed_n,
         .now_us = th_clock_realtime_us(&th_clock_real),
     };
     return retention_plan(&retention, &desk->arena, &desk->parts, &desk->parts_n, err);

@@ -84,7 +84,7 @@ static const struct th_conf_key log_keys[] = {
      "Folder of the log's archive; empty: archive in the installation's folder."},
     {"log_retention", TH_CONF_STRING, "", NULL, "1000", NULL, NULL,
      "What telehub log retention may drop, once it is archived and so many days old: "
-     "TOPIC=DAYS[,...] or all=DAYS; empty: nothing."},
+     "TOPIC=DAYS[,...] or all=DAYS, which is all but reference topics; empty: nothing."},
     {"log_segment", TH_CONF_SIZE, "8GB", "1MB", "100GB", NULL, NULL,
      "A new segment of the log begins after this."},
     DURATION("log_segment_age", "1d", "1min", "30d", "Likewise."),

@@ -47,6 +47,7 @@ stop() { service_stop "$dir/run/telehub.pid" "$owner" telehub 2>>"$work/up.log";
 start() {
     service_start "$dir/run/telehub.pid" "$owner" "$dir/log/telehub.log" \
         env TELEHUB_DIR="$dir" TELEHUB_DATABASE="${TELEHUB_DATABASE:-$first}" TELEHUB_LOG="${TELEHUB_LOG:-}" \
+        TELEHUB_ARCHIVE="${TELEHUB_ARCHIVE:-}" \
         "$dir/bin/telehub" run "$@"
 }
 
@@ -97,8 +98,8 @@ drop_archived() {
     TELEHUB_ARCHIVE=$1 telehub archive --verify >&2
     TELEHUB_ARCHIVE=$1 TELEHUB_LOG_RETENTION=all=1 LD_PRELOAD=$later LATER_DAYS=3 \
         telehub log retention --apply --json >"$work/retained" || fail "log retention"
-    jq -e '[.partitions[] | select(.upto > .start)] | length > 10
-        and ([.[].topic] | contains(["send.events", "dispatch.attempts", "send.outcomes"]))' \
+    jq -e '[.partitions[] | select(.upto > .start)] | length > 10 and ([.[].topic]
+        | contains(["campaign.audience", "send.events", "dispatch.attempts", "send.outcomes"]))' \
         "$work/retained" >/dev/null || fail "too little was dropped: $(<"$work/retained")"
     say "dropped: $(jq '[.partitions[] | .upto - .start] | add' "$work/retained") offsets"
     TELEHUB_ARCHIVE=$1 telehub view verify >&2 || fail "view verify on what was left, and the archive"
@@ -108,6 +109,28 @@ drop_archived() {
 has_sums_of() {
     [ "$(jq -c .target_sums "$work/copied")" = "$(jq -c .target_sums "$1")" ] ||
         fail "the copies differ: $(<"$1") $(<"$work/copied")"
+}
+
+# drop_meanwhile DIR: while it runs. The audience of the campaign that is paused stays; the other one
+# is read where it is.
+drop_meanwhile() {
+    TELEHUB_ARCHIVE=$1 start gateway materialize
+    await_ready
+    drop_archived "$1"
+    jq -e 'any(.partitions[]; .topic == "campaign.audience"
+        and .held == "a campaign that has not ended needs what follows")' "$work/retained" \
+        >/dev/null || fail "an audience that is in use may be dropped: $(<"$work/retained")"
+    mv "$1" "$1.away"
+    local status
+    status=$(curl -s -o "$work/body" -w '%{http_code}' -H "Authorization: Bearer $(<"$key_file")" \
+        "$url/api/v1/campaigns/$finished/recipients")
+    [ "$status" = 503 ] || fail "an audience that nobody can read is answered $status: $(<"$work/body")"
+    mv "$1.away" "$1"
+    telehub recipients "$finished" --csv >"$work/recipients" || fail "whose audience was dropped"
+    [ "$(grep -c '+917' "$work/recipients")" = "$people" ] ||
+        fail "of $people recipients there are left: $(<"$work/recipients")"
+    say "the audience that was dropped is still read"
+    stop
 }
 
 # calls_nobody SENTENCE: for two seconds, and none since calls were counted.
@@ -157,7 +180,7 @@ copy_to_database() {
     copy_quietly "$work/rehearsed" this "$(database rehearsed)" --partitions 7 --rehearse # from here on it is quiet
     TELEHUB_DATABASE=$(printf '%s\n' "$first" | sed 's/dbname=[^ ]*/dbname=rehearsed/') \
         refuses 'half a copy' telehub run
-    drop_archived "$work/kept"
+    drop_meanwhile "$dir/kept"
     # Held at its first transaction, killed: a half copy, which nothing opens and another run finishes.
     TELEHUB_DATABASE=$moved TELEHUB_PARTITIONS=7 telehub upgrade >&2
     refuses 'Name that with --archive' telehub log copy this "$moved"
@@ -167,7 +190,7 @@ copy_to_database() {
     holder=$!
     while [ "$(sql_in moved "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
         WHERE c.relname = 'slot' AND l.mode = 'ExclusiveLock' AND l.granted")" = 0 ]; do nap 0.05; done
-    TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" --archive "$work/kept" >"$work/copy" 2>&1 &
+    TELEHUB_DIR=$dir "$telehub_bin" log copy this "$moved" --archive "$dir/kept" >"$work/copy" 2>&1 &
     copier=$!
     while [ "$(sql_in moved 'SELECT mark FROM eventlog.meta')" != 1 ]; do
         kill -0 "$copier" 2>/dev/null || fail "the copy ended: $(<"$work/copy")"
@@ -183,7 +206,7 @@ copy_to_database() {
     refuses 'half a copy' telehub run materialize
     refuses 'half a copy' telehub view rebuild
     unset TELEHUB_DATABASE
-    copy_quietly "$work/copied" this "$moved" --archive "$work/kept"
+    copy_quietly "$work/copied" this "$moved" --archive "$dir/kept"
     has_sums_of "$work/rehearsed"
     refuses 'was copied to' telehub run
     refuses 'was copied to' telehub run materialize
@@ -240,10 +263,10 @@ stop
 
 if [ -n "$kafka" ]; then
     copy_quietly "$work/rehearsed" this "$(database rehearsed)" --rehearse # 4 partitions, as back
-    drop_archived "$work/kept"
+    drop_archived "$dir/kept"
     back=$(database back)
     refuses 'Name that with --archive' telehub log copy this "$back"
-    TELEHUB_ARCHIVE=$work/kept copy_quietly "$work/copied" this "$back"
+    TELEHUB_ARCHIVE=$dir/kept copy_quietly "$work/copied" this "$back"
     has_sums_of "$work/rehearsed"
     export TELEHUB_DATABASE=$back TELEHUB_LOG=
     start

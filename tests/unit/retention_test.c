@@ -41,17 +41,19 @@ static const struct {
     enum th_code code;
     int send_events;
     int attempts;
+    int audience;
 } settings[] = {
-    {"nothing is dropped unless somebody says so", "", TH_OK, 0, 0},
-    {"days of one topic", "send.events=90", TH_OK, 90, 0},
-    {"of two", " send.events=90, dispatch.attempts=30", TH_OK, 90, 30},
+    {"nothing is dropped unless somebody says so", "", TH_OK, 0, 0, 0},
+    {"days of one topic", "send.events=90", TH_OK, 90, 0, 0},
+    {"of two", " send.events=90, dispatch.attempts=30", TH_OK, 90, 30, 0},
     {"of all that may be dropped, and another number of one", "all=365,send.events=7", TH_OK, 7,
-     365},
-    {"a topic that there is not", "send.evens=90", TH_INVALID, 0, 0},
-    {"a topic that is read from its beginning", "config=90", TH_INVALID, 0, 0},
-    {"audiences are read at any time", "campaign.audience=90", TH_INVALID, 0, 0},
-    {"no number", "send.events", TH_INVALID, 0, 0},
-    {"no day", "send.events=0", TH_INVALID, 0, 0},
+     365, 365},
+    {"of audiences", "campaign.audience=90", TH_OK, 0, 0, 90},
+    {"a topic that there is not", "send.evens=90", TH_INVALID, 0, 0, 0},
+    {"a topic that is read from its beginning", "config=90", TH_INVALID, 0, 0, 0},
+    {"another one", "consent.events=9000", TH_INVALID, 0, 0, 0},
+    {"no number", "send.events", TH_INVALID, 0, 0, 0},
+    {"no day", "send.events=0", TH_INVALID, 0, 0, 0},
 };
 
 static void test_the_setting(void **unused)
@@ -66,7 +68,7 @@ static void test_the_setting(void **unused)
         assert_int_equal(days[TOPIC_SEND_EVENTS], settings[i].send_events);
         assert_int_equal(days[TOPIC_DISPATCH_ATTEMPTS], settings[i].attempts);
         assert_int_equal(days[TOPIC_CONFIG], 0);
-        assert_int_equal(days[TOPIC_CAMPAIGN_AUDIENCE], 0);
+        assert_int_equal(days[TOPIC_CAMPAIGN_AUDIENCE], settings[i].audience);
     }
 }
 
@@ -92,31 +94,39 @@ static const struct {
     int64_t views; /* -1: they do not fold the topic */
     int64_t upto;
     enum retention_hold hold;
+    int64_t in_use; /* 1 + the first record of an audience whose campaign goes on; 0: none */
 } cases[] = {
     {"what is archived, old, and read by nobody", TOPIC_DEAD_LETTERS, 10, 4, 10, -1, -1, 3, -1, 6,
-     RETENTION_AGE},
+     RETENTION_AGE, 0},
     {"nothing without an archive", TOPIC_DEAD_LETTERS, 0, 4, 10, -1, -1, 3, -1, 0,
-     RETENTION_ARCHIVE},
+     RETENTION_ARCHIVE, 0},
     {"not behind where the archive ends", TOPIC_DEAD_LETTERS, 5, 4, 10, -1, -1, 3, -1, 5,
-     RETENTION_ARCHIVE},
-    {"not the last record", TOPIC_DEAD_LETTERS, 10, 1, 99, -1, -1, 3, -1, 9, RETENTION_LAST},
-    {"nothing that is young", TOPIC_DEAD_LETTERS, 10, 30, 10, -1, -1, 3, -1, 0, RETENTION_AGE},
+     RETENTION_ARCHIVE, 0},
+    {"not the last record", TOPIC_DEAD_LETTERS, 10, 1, 99, -1, -1, 3, -1, 9, RETENTION_LAST, 0},
+    {"nothing that is young", TOPIC_DEAD_LETTERS, 10, 30, 10, -1, -1, 3, -1, 0, RETENTION_AGE, 0},
     {"nothing of what a slot reads that never committed", TOPIC_SEND_REQUESTS, 10, 4, 10, -1, -1, 3,
-     -1, 0, RETENTION_SLOT},
-    {"not behind a slot's cursor", TOPIC_SEND_REQUESTS, 10, 4, 10, 3, -1, 3, -1, 3, RETENTION_SLOT},
+     -1, 0, RETENTION_SLOT, 0},
+    {"not behind a slot's cursor", TOPIC_SEND_REQUESTS, 10, 4, 10, 3, -1, 3, -1, 3, RETENTION_SLOT,
+     0},
     {"up to the day where the cursor is far ahead", TOPIC_SEND_REQUESTS, 10, 4, 10, 9, -1, 3, -1, 6,
-     RETENTION_AGE},
+     RETENTION_AGE, 0},
     {"nothing of a state without a snapshot", TOPIC_SEND_EVENTS, 10, 4, 10, 9, -1, 3, -1, 0,
-     RETENTION_SNAPSHOT},
+     RETENTION_SNAPSHOT, 0},
     {"not what a snapshot does not hold", TOPIC_SEND_EVENTS, 10, 4, 10, 9, 2, 3, -1, 2,
-     RETENTION_SNAPSHOT},
-    {"what a snapshot holds", TOPIC_SEND_EVENTS, 10, 4, 10, 9, 8, 3, -1, 6, RETENTION_AGE},
+     RETENTION_SNAPSHOT, 0},
+    {"what a snapshot holds", TOPIC_SEND_EVENTS, 10, 4, 10, 9, 8, 3, -1, 6, RETENTION_AGE, 0},
     {"a snapshot of another program's rules holds nothing", TOPIC_SEND_EVENTS, 10, 4, 10, 9, 8, 2,
-     -1, 0, RETENTION_SNAPSHOT},
+     -1, 0, RETENTION_SNAPSHOT, 0},
     {"not what the views have not folded", TOPIC_DEAD_LETTERS, 10, 4, 10, -1, -1, 3, 5, 5,
-     RETENTION_VIEWS},
+     RETENTION_VIEWS, 0},
     {"nothing that the views know nothing of", TOPIC_DEAD_LETTERS, 10, 4, 10, -1, -1, 3, 0, 0,
-     RETENTION_VIEWS},
+     RETENTION_VIEWS, 0},
+    {"audiences that nobody uses", TOPIC_CAMPAIGN_AUDIENCE, 10, 4, 10, -1, -1, 3, 10, 6,
+     RETENTION_AGE, 0},
+    {"not one whose campaign has not ended", TOPIC_CAMPAIGN_AUDIENCE, 10, 4, 10, -1, -1, 3, 10, 3,
+     RETENTION_CAMPAIGN, 4},
+    {"nothing when that is the first", TOPIC_CAMPAIGN_AUDIENCE, 10, 4, 10, -1, -1, 3, 10, 0,
+     RETENTION_CAMPAIGN, 1},
 };
 
 static void commit_cursor(struct th_log *log, int64_t offset)
@@ -132,7 +142,7 @@ static void commit_cursor(struct th_log *log, int64_t offset)
     th_log_session_close(session, true);
 }
 
-/* A record a day; each of the first is an archived segment of its own. */
+/* A record a day; each of the first is an archived segment of its own: none is too short. */
 static struct th_log *make_log(struct th_virtual_clock *clock, enum topic topic, int archived,
                                const char *dir)
 {
@@ -149,7 +159,7 @@ static struct th_log *make_log(struct th_virtual_clock *clock, enum topic topic,
         assert_int_equal(th_log_append(log, &output, 1, NULL, &err), TH_OK);
         if (i < archived || archived == 0)
             assert_int_equal(
-                archive_take(log, dir, 0,
+                archive_take(log, dir, 1,
                              archived
                                  ? &plan
                                  : &(struct archive_plan){.topics = UINT32_C(1) << TOPIC_CONFIG},
@@ -192,6 +202,7 @@ static void test_what_holds(void **unused)
         assert_int_equal(archive_load_manifest(dir, &manifest, &err), TH_OK);
         days[cases[i].topic] = cases[i].days;
         struct view_step views = {.topic = cases[i].topic, .to = cases[i].views};
+        struct log_place needed = {cases[i].topic, 0, cases[i].in_use - 1};
         struct retention retention = {
             .log = log,
             .manifest = &manifest,
@@ -201,6 +212,8 @@ static void test_what_holds(void **unused)
             .views = &views,
             .views_n = cases[i].views > 0,
             .view_topics = cases[i].views >= 0 ? UINT32_C(1) << cases[i].topic : 0,
+            .needed = &needed,
+            .needed_n = cases[i].in_use > 0,
             .now_us = cases[i].now_day * TH_US_PER_DAY,
         };
         assert_int_equal(retention_plan(&retention, &arena, &parts, &n, &err), TH_OK);

@@ -107,10 +107,9 @@ static enum th_code make_current(struct joined *joined, struct th_err *err)
     TH_TRY(archive_path(joined->dir, ARCHIVE_MANIFEST, path, err));
     if (stat(path, &manifest) != 0) {
         enum th_code code = archive_io_failed(path, err);
-        return code != TH_NOT_FOUND
-                   ? code
-                   : th_fail(err, code, "there is no archive in %s: %s is missing", joined->dir,
-                             ARCHIVE_MANIFEST);
+        return code != TH_NOT_FOUND ? code
+                                    : th_fail(err, code, "there is no archive in %s: %s is missing",
+                                              joined->dir, ARCHIVE_MANIFEST);
     }
     if (joined->current && is_same_file(&joined->current->manifest, &manifest))
         return TH_OK;

@@ -25,7 +25,7 @@ const char *retention_hold_text(enum retention_hold hold)
 
 static bool may_be_trimmed(enum topic topic)
 {
-    return topic_kind(topic) != TOPIC_REFERENCE && topic != TOPIC_CAMPAIGN_AUDIENCE;
+    return topic_kind(topic) != TOPIC_REFERENCE;
 }
 
 static enum th_code parse_one(struct th_str item, int days[TOPIC_COUNT], struct th_err *err)
@@ -155,6 +155,13 @@ static void hold_by_views(const struct retention *r, struct retention_part *part
     hold_at(part, to, RETENTION_VIEWS);
 }
 
+static void hold_by_needs(const struct retention *r, struct retention_part *part)
+{
+    for (size_t i = 0; i < r->needed_n; i++)
+        if (r->needed[i].topic == part->topic && r->needed[i].part == part->part)
+            hold_at(part, r->needed[i].offset, RETENTION_CAMPAIGN);
+}
+
 static enum th_code plan_part(const struct retention *r, struct retention_part *part,
                               struct th_arena *arena, struct th_err *err)
 {
@@ -168,6 +175,7 @@ static enum th_code plan_part(const struct retention *r, struct retention_part *
             TH_TRY(hold_by_snapshots(r, *core, part, err));
     }
     hold_by_views(r, part);
+    hold_by_needs(r, part);
     hold_at(part, part->end > 0 ? part->end - 1 : 0, RETENTION_LAST);
     return TH_OK;
 }

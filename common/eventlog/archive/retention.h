@@ -1,14 +1,21 @@
 /* retention.h - how much of a log may be given up: what is old enough, archived, and needed by
- * nobody.
+ * nobody who is at work.
  *
  * Of a topic with a number of days, a partition may begin behind the last archived segment whose
  * records are all older, but not behind
  *   - the first record that a slot has not settled, of a topic that it reads;
  *   - what a slot's newest snapshots do not hold, of the topic that its state is made of;
  *   - what the views have not folded;
+ *   - the first record of an audience whose campaign has not ended;
  *   - the last record.
- * Reference topics and campaign.audience are kept whole: every process reads those from their
- * beginning, and parts of audiences at any time.
+ * Whoever asks for more (a new campaign for an old audience, the list of an old one's recipients,
+ * why, views made anew) finds it in the archive (archive_joined.h). A machine that cannot reach
+ * that lets nobody go who is read there: parts of an audience are then asked for again.
+ *
+ * Reference topics (config, consent.events, campaign.control, lane.health) are kept whole: every
+ * process folds each of their records at every start, and what an entity is now (a tenant, an
+ * opt-out) may have been said once, years ago. They are small: a record for each change of a
+ * setting, for each opt-out.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_ARCHIVE_RETENTION_H
 #define TELEHUB_COMMON_EVENTLOG_ARCHIVE_RETENTION_H
@@ -26,6 +33,7 @@
     X(RETENTION_SLOT, "a slot has not settled what follows")                                       \
     X(RETENTION_SNAPSHOT, "a slot's snapshots do not hold what follows")                           \
     X(RETENTION_VIEWS, "the views have not folded what follows")                                   \
+    X(RETENTION_CAMPAIGN, "a campaign that has not ended needs what follows")                      \
     X(RETENTION_LAST, "the last record stays")
 
 enum retention_hold {
@@ -49,7 +57,9 @@ struct retention {
     int slots;                           /* of each */
     const struct view_step *views;       /* how far they are: to of each partition … */
     size_t views_n;
-    uint32_t view_topics; /* … of these topics; one that is missing is at 0 */
+    uint32_t view_topics;           /* … of these topics; one that is missing is at 0 */
+    const struct log_place *needed; /* records that somebody at work reads: they and what follows */
+    size_t needed_n;
     int64_t now_us;
 };
 
