@@ -209,6 +209,7 @@ struct view_dead_record {
     struct th_str letter_key; /* of the letter's own record: of what settles it, too */
     struct th_str key;
     struct th_str value;
+    struct th_str headers; /* to replay it with (eventlog/headers.h): dlq_origin is among them */
 };
 
 /* A send that was given up: no account and no try was left. */

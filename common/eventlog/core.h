@@ -164,6 +164,12 @@ TH_MUST_USE
 enum th_code core_emit(struct core_output *out, enum topic topic, int part, struct th_str key,
                        const struct event *event);
 
+/* Likewise with headers, which are whole (headers.h) and are copied. */
+TH_MUST_USE
+enum th_code core_emit_with_headers(struct core_output *out, enum topic topic, int part,
+                                    struct th_str key, struct th_str headers,
+                                    const struct event *event);
+
 /* The event is copied deep. Errors: TH_NOMEM */
 TH_MUST_USE
 enum th_code core_effect(struct core_output *out, const struct effect *effect);

@@ -48,13 +48,13 @@ static enum th_code append_effect(struct core_effects *effects, const struct eff
 
 /* One record that the log refused would fail the whole batch for ever; so it is refused here. */
 static enum th_code check_output(const struct core_env *env, enum topic topic, int part,
-                                 struct th_str key, size_t value_size)
+                                 struct th_str key, size_t rest_size)
 {
     int partitions = topic_kind(topic) == TOPIC_REFERENCE ? 1 : env->partitions;
 
     if (part < (topic_kind(topic) == TOPIC_BY_LANE ? 0 : -1) || part >= partitions)
         return TH_INVALID;
-    if (key.n > LOG_KEY_SIZE_MAX || value_size > LOG_RECORD_SIZE_MAX - key.n)
+    if (key.n > LOG_KEY_SIZE_MAX || rest_size > LOG_RECORD_SIZE_MAX - key.n)
         return TH_INVALID;
     return TH_OK;
 }
@@ -79,16 +79,25 @@ enum th_code core_say(struct core_output *out, int part, struct th_str key,
 enum th_code core_emit(struct core_output *out, enum topic topic, int part, struct th_str key,
                        const struct event *event)
 {
+    return core_emit_with_headers(out, topic, part, key, (struct th_str){0}, event);
+}
+
+enum th_code core_emit_with_headers(struct core_output *out, enum topic topic, int part,
+                                    struct th_str key, struct th_str headers,
+                                    const struct event *event)
+{
     struct core_batch *batch = out->batch;
     struct log_output output = {.topic = topic, .part = part};
 
     th_buf_clear(&batch->encoded);
     TH_TRY(event_encode(event, &batch->encoded));
-    TH_TRY(check_output(out->env, topic, part, key, batch->encoded.n));
-    if (batch->outputs_bytes + batch->encoded.n > OUTPUT_BYTES_MAX)
+    TH_TRY(check_output(out->env, topic, part, key, batch->encoded.n + headers.n));
+    if (batch->outputs_bytes + batch->encoded.n + headers.n > OUTPUT_BYTES_MAX)
         return TH_FULL;
     TH_TRY(th_arena_copy(&batch->arena, key, &output.key));
     TH_TRY(th_arena_copy(&batch->arena, th_buf_str(&batch->encoded), &output.value));
+    if (headers.n)
+        TH_TRY(th_arena_copy(&batch->arena, headers, &output.headers));
     TH_TRY(append_output(batch, &output));
     out->has_said = true;
     return TH_OK;

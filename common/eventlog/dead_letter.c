@@ -22,3 +22,23 @@ struct th_id dead_letter_id(const char *consumer, const struct log_record *recor
     id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
     return id;
 }
+
+void dead_letter_add_origin(struct th_buf *headers, struct log_place place)
+{
+    char where[128];
+    int n = snprintf(where, sizeof where, "%s/%d/%lld", topic_name(place.topic), place.part,
+                     (long long)place.offset);
+
+    log_headers_add(headers, &(struct log_header){.name = TH_STR(DEAD_LETTER_ORIGIN),
+                                                  .value = {where, (size_t)n}});
+}
+
+bool dead_letter_has_origin(struct th_str headers)
+{
+    struct log_header header;
+
+    while (log_headers_next(&headers, &header))
+        if (th_str_eq(header.name, TH_STR(DEAD_LETTER_ORIGIN)))
+            return true;
+    return false;
+}

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VALUE_SIZE_MAX (LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX - (size_t)8 * 1024)
+/* Of the record's value and headers together. */
+#define ROOM_MAX (LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX - (size_t)8 * 1024)
 
 static struct meta dead_meta(const struct slot *slot, struct th_id id, struct th_str tenant,
                              const struct event *event)
@@ -26,21 +27,46 @@ static void split_key(struct th_str key, struct th_str *tenant, struct th_str *w
         *tenant = *what = (struct th_str){0};
 }
 
+static bool has_room_for_headers(const struct log_record *record)
+{
+    return record->headers.n + record->value.n <= ROOM_MAX;
+}
+
+/* The record's, unless they would be too much beside its value, which is worth more; and where it
+ * lay. */
+static enum th_code put_headers(const struct log_record *record, struct th_buf *out)
+{
+    if (has_room_for_headers(record))
+        th_buf_add(out, record->headers);
+    dead_letter_add_origin(out, record->place);
+    TH_TRY(th_buf_status(out));
+    if (log_headers_are_whole(th_buf_str(out)))
+        return TH_OK;
+    th_buf_clear(out); /* it had as many as there may be */
+    dead_letter_add_origin(out, record->place);
+    return th_buf_status(out);
+}
+
 static enum th_code put_dead_letter(struct slot *slot, const struct log_record *record,
                                     const struct meta *meta, enum th_code code,
                                     struct th_str detail)
 {
     struct th_str value = record->value;
     struct input input = {.type = INPUT_EVENT, .now_us = slot->now_us};
+    TH_AUTO(th_buf) struct th_buf headers = {0};
     char cut_note[96];
     char version[32];
 
     if (!th_str_is_utf8(detail))
         detail = th_str(th_code_text(code));
-    if (value.n > VALUE_SIZE_MAX) {
-        value.n = VALUE_SIZE_MAX;
+    if (value.n > ROOM_MAX) {
+        value.n = ROOM_MAX;
         snprintf(cut_note, sizeof cut_note, "%s; the value is cut from %zu bytes",
                  th_code_text(code), record->value.n);
+        detail = th_str(cut_note);
+    } else if (!has_room_for_headers(record)) {
+        snprintf(cut_note, sizeof cut_note, "%s; its headers of %zu bytes are left out",
+                 th_code_text(code), record->headers.n);
         detail = th_str(cut_note);
     }
     snprintf(version, sizeof version, "%s fold %d", TELEHUB_VERSION, slot->ops->fold_version);
@@ -56,8 +82,10 @@ static enum th_code put_dead_letter(struct slot *slot, const struct log_record *
                            .code = th_str(th_code_name(code)),
                            .detail = detail},
     };
+    TH_TRY(put_headers(record, &headers));
     struct core_output out = slot_output(slot, &input);
-    return core_emit(&out, TOPIC_DEAD_LETTERS, -1, record->key, &event);
+    return core_emit_with_headers(&out, TOPIC_DEAD_LETTERS, -1, record->key, th_buf_str(&headers),
+                                  &event);
 }
 
 /* Whose life it was about: an attempt plan says so itself, otherwise the key may. */

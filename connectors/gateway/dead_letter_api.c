@@ -2,12 +2,15 @@
  * replayed, discarded. Sends that have used up all tries: listed.
  */
 #include "common/encode.h"
+#include "common/eventlog/headers.h"
 #include "connectors/gateway/api.h"
 #include "connectors/gateway/gateway_internal.h"
 #include "connectors/gateway/read.h"
 #include "connectors/gateway/write.h"
 
 #include <string.h>
+
+#define HEADERS_SHOWN 100
 
 /* --- shown ------------------------------------------------------------------------------------ */
 
@@ -36,6 +39,23 @@ static void put_base64(struct th_json_out *out, const char *key, struct th_str b
     if (th_buf_status(&text) != TH_OK)
         out->buf->is_failed = true;
     th_buf_fini(&text);
+}
+
+static void put_headers(struct th_json_out *out, struct th_str headers)
+{
+    struct log_header header;
+
+    th_json_begin_array(out, "headers");
+    for (size_t i = 0; i < HEADERS_SHOWN && log_headers_next(&headers, &header); i++) {
+        th_json_begin(out, NULL);
+        th_json_put_str(out, "name", header.name);
+        if (header.is_null)
+            th_json_put_null(out, "value_base64");
+        else
+            put_base64(out, "value_base64", header.value);
+        th_json_end(out);
+    }
+    th_json_end_array(out);
 }
 
 /* As this program reads it: it may be newer than the one that did not understand. */
@@ -183,6 +203,7 @@ enum handled dead_letter_get(struct request *request)
     put_letter(&out, &dead.letter);
     put_base64(&out, "key_base64", dead.key);
     put_base64(&out, "value_base64", dead.value);
+    put_headers(&out, dead.headers);
     put_event(&out, request, dead.value);
     th_json_end(&out);
     return request_answer(request, 200);
@@ -210,27 +231,28 @@ static int64_t lane_of(struct request *request, struct th_str key)
 
 /* Where the record goes again: in keyed topics by its key. False: answered. */
 static bool place_again(struct request *request, const struct view_dead_record *dead,
-                        enum topic *out_topic, int *out_part, enum handled *out_handled)
+                        struct log_output *out, enum handled *out_handled)
 {
     struct th_log *log = request->gateway->config.log;
     int64_t lane;
 
-    *out_part = -1;
+    *out = (struct log_output){
+        .part = -1, .key = dead->key, .value = dead->value, .headers = dead->headers};
     if (th_str_eq(dead->letter.consumer, TH_STR("materialize")) ||
-        !topic_by_name(dead->letter.topic, out_topic)) {
+        !topic_by_name(dead->letter.topic, &out->topic)) {
         *out_handled = problem(request, PROBLEM_CONFLICT,
                                "only the views did not understand it; what they missed comes with "
                                "telehub view rebuild, after which this may be discarded");
         return false;
     }
-    if (topic_kind(*out_topic) != TOPIC_BY_LANE)
+    if (topic_kind(out->topic) != TOPIC_BY_LANE)
         return true;
     lane = lane_of(request, dead->key);
     if (lane == 0) {
         *out_handled = problem(request, PROBLEM_CONFLICT, "its key names no lane that is known");
         return false;
     }
-    *out_part = (int)(lane % th_log_partitions(log, *out_topic));
+    out->part = (int)(lane % th_log_partitions(log, out->topic));
     return true;
 }
 
@@ -240,9 +262,8 @@ static enum handled settle(struct request *request, enum dead_letter_end end)
     struct write write;
     struct th_buf body = {0};
     struct th_json_out out = {&body, false};
-    enum topic topic;
+    struct log_output again;
     enum handled handled;
-    int part;
 
     if (!find(request, &dead, &handled))
         return handled;
@@ -261,8 +282,7 @@ static enum handled settle(struct request *request, enum dead_letter_end end)
     if (!write_record(request, TOPIC_DEAD_LETTERS, -1, dead.letter_key, &event, &handled))
         return handled;
     if (end == DEAD_LETTER_END_REPLAYED &&
-        (!place_again(request, &dead, &topic, &part, &handled) ||
-         !write_bytes(request, topic, part, dead.key, dead.value, &handled)))
+        (!place_again(request, &dead, &again, &handled) || !write_bytes(request, &again, &handled)))
         return handled;
     th_json_begin(&out, NULL);
     th_json_put_id(&out, "id", dead.letter.id);

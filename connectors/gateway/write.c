@@ -112,17 +112,16 @@ static enum handled too_large(struct request *request)
     return problem(request, PROBLEM_TOO_LARGE, "it does not fit into one record");
 }
 
-bool write_bytes(struct request *request, enum topic topic, int part, struct th_str key,
-                 struct th_str value, enum handled *out_handled)
+bool write_bytes(struct request *request, const struct log_output *output,
+                 enum handled *out_handled)
 {
     assert(request->claim.outputs_n < REQUEST_OUTPUTS_MAX);
-    if (key.n > LOG_KEY_SIZE_MAX || key.n + value.n > LOG_RECORD_SIZE_MAX) {
+    if (output->key.n > LOG_KEY_SIZE_MAX || log_output_size(output) > LOG_RECORD_SIZE_MAX) {
         *out_handled = too_large(request);
         return false;
     }
-    request->outputs[request->claim.outputs_n++] =
-        (struct log_output){.topic = topic, .part = part, .key = key, .value = value};
-    request->outputs_size += key.n + value.n;
+    request->outputs[request->claim.outputs_n++] = *output;
+    request->outputs_size += log_output_size(output);
     return true;
 }
 
@@ -137,7 +136,9 @@ bool write_record(struct request *request, enum topic topic, int part, struct th
         code = th_arena_copy(&request->arena, th_buf_str(&encoded), &value);
     th_buf_fini(&encoded);
     if (code == TH_OK)
-        return write_bytes(request, topic, part, key, value, out_handled);
+        return write_bytes(
+            request, &(struct log_output){.topic = topic, .part = part, .key = key, .value = value},
+            out_handled);
     *out_handled = code == TH_NOMEM ? no_memory(request) : too_large(request);
     return false;
 }

@@ -40,9 +40,9 @@ struct th_str write_key(struct request *request, struct th_str tenant, struct th
 bool write_record(struct request *request, enum topic topic, int part, struct th_str key,
                   const struct event *event, enum handled *out_handled);
 
-/* Likewise one whose value is there already; key and value are borrowed until it is stored. */
-bool write_bytes(struct request *request, enum topic topic, int part, struct th_str key,
-                 struct th_str value, enum handled *out_handled);
+/* Likewise one whose value is there already; its bytes are borrowed until it is stored. */
+bool write_bytes(struct request *request, const struct log_output *output,
+                 enum handled *out_handled);
 
 /* status and body are what is answered when it is stored; body is copied. Returns HANDLED_STORE. */
 enum handled write_claim(struct request *request, const struct write *write, int status,

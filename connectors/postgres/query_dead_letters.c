@@ -1,3 +1,4 @@
+#include "common/eventlog/dead_letter.h"
 #include "connectors/postgres/queries_internal.h"
 #include "schemas/events.h"
 
@@ -61,6 +62,20 @@ enum th_code query_dead_letters(struct views *views, bool is_unsettled, const st
 
 /* --- one, with its bytes ---------------------------------------------------------------------- */
 
+/* A letter's own record carries its record's. Letters that were written before letters did name no
+ * place: the letter's says where to look. */
+static enum th_code take_headers(const struct log_record *record, struct th_arena *arena,
+                                 struct view_dead_record *out)
+{
+    TH_AUTO(th_buf) struct th_buf headers = {0};
+
+    th_buf_add(&headers, record->headers);
+    if (!dead_letter_has_origin(record->headers))
+        dead_letter_add_origin(&headers, record->place);
+    TH_TRY(th_buf_status(&headers));
+    return th_arena_copy(arena, th_buf_str(&headers), &out->headers);
+}
+
 /* What lies at place: the letter, or where the views themselves could not fold, the record. */
 static enum th_code take_record(const struct log_record *record, struct th_arena *arena,
                                 struct view_dead_record *out, struct th_err *err)
@@ -78,7 +93,8 @@ static enum th_code take_record(const struct log_record *record, struct th_arena
     }
     if (th_arena_copy(arena, record->key, &out->letter_key) != TH_OK ||
         th_arena_copy(arena, key, &out->key) != TH_OK ||
-        th_arena_copy(arena, value, &out->value) != TH_OK)
+        th_arena_copy(arena, value, &out->value) != TH_OK ||
+        take_headers(record, arena, out) != TH_OK)
         return th_fail(err, TH_NOMEM, "a dead letter");
     return TH_OK;
 }

@@ -160,6 +160,28 @@ static enum th_code print_bytes(struct th_json letter, const char *title, const 
     return TH_OK;
 }
 
+static enum th_code print_headers(struct th_json headers, struct th_err *err)
+{
+    size_t n = 0;
+
+    TH_TRY(th_json_array(headers, 0, SIZE_MAX, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        struct th_json header = th_json_item(headers, i);
+        struct th_str name = answer_str(header, "name");
+        char title[64];
+
+        (void)snprintf(title, sizeof title, "header %.*s", TH_ARG(name));
+        for (char *at = title; *at; at++)
+            *at =
+                isprint((unsigned char)*at) ? *at : '?'; /* it is anybody's, and this a terminal */
+        if (th_json_is_given(th_json_at(header, "value_base64")))
+            TH_TRY(print_bytes(header, title, "value_base64", err));
+        else
+            printf("%s (null)\n", title);
+    }
+    return TH_OK;
+}
+
 static enum th_code print_letter(struct th_json letter, struct th_err *err)
 {
     static const struct {
@@ -182,7 +204,8 @@ static enum th_code print_letter(struct th_json letter, struct th_err *err)
         if (answer_str(letter, rows[i].member).n)
             printf("%-8s %.*s\n", rows[i].title, TH_ARG(answer_str(letter, rows[i].member)));
     TH_TRY(print_bytes(letter, "key", "key_base64", err));
-    return print_bytes(letter, "value", "value_base64", err);
+    TH_TRY(print_bytes(letter, "value", "value_base64", err));
+    return print_headers(th_json_at(letter, "headers"), err);
 }
 
 static enum th_code dlq_show(struct cli *cli, struct th_err *err)

@@ -507,6 +507,8 @@ static void test_stop(void **unused)
 #define LETTER   "0190f000-0000-8000-8000-00000000dead"
 #define LETTER_V "\x00\x00\x00\x00\x63 no such schema"
 
+#define LETTER_H "\5trace\3ab\4null\0\12dlq_origin\20send.requests/3"
+
 static void see_letter(void *arg, const struct event *event, const struct log_record *record)
 {
     bool *is_settled = arg;
@@ -529,8 +531,26 @@ static void have_letter(const char *topic, const char *key, const char *consumer
         .letter_key = th_str(key),
         .key = th_str(key),
         .value = {LETTER_V, sizeof LETTER_V - 1},
+        .headers = TH_STR(LETTER_H),
     };
     assert_true(th_id_parse(TH_STR(LETTER), &dead->letter.id));
+}
+
+/* With the headers of the letter, so with dlq_origin. */
+static void assert_replayed(struct log_place place)
+{
+    struct th_log_reader *reader;
+    struct log_records records;
+    struct th_arena arena;
+
+    th_arena_init(&arena, 1 << 20);
+    assert_int_equal(th_log_reader_open(world.log, &place, 1, &reader, NULL), TH_OK);
+    assert_int_equal(th_log_reader_read(reader, 1, &arena, &records, NULL), TH_OK);
+    assert_int_equal(records.n, 1);
+    assert_str_equal(records.at[0].value, TH_STR(LETTER_V));
+    assert_str_equal(records.at[0].headers, TH_STR(LETTER_H));
+    th_log_reader_close(reader);
+    th_arena_fini(&arena);
 }
 
 static void test_dead_letters(void **unused)
@@ -548,14 +568,17 @@ static void test_dead_letters(void **unused)
     expect(call_as_operator("GET", "/api/v1/dead-letters", NULL, NULL, 200),
            "\"detail\":\"it has no schema\",\"settled\":null");
     expect(call_as_operator("GET", "/api/v1/dead-letters/" LETTER, NULL, NULL, 200),
-           "\"value_base64\":\"AAAAAGMgbm8gc3VjaCBzY2hlbWE=\",\"record\":null,\"event\":null,"
-           "\"decode_error\":\"");
+           "\"value_base64\":\"AAAAAGMgbm8gc3VjaCBzY2hlbWE=\",\"headers\":[{\"name\":\"trace\","
+           "\"value_base64\":\"YWI=\"},{\"name\":\"null\",\"value_base64\":null},"
+           "{\"name\":\"dlq_origin\",\"value_base64\":\"c2VuZC5yZXF1ZXN0cy8z\"}],"
+           "\"record\":null,\"event\":null,\"decode_error\":\"");
     print_message("  replayed: its bytes lie on its topic again, and its end in dead.letters\n");
     assert_int_equal(th_log_end(world.log, TOPIC_SEND_REQUESTS, part, &before, &err), TH_OK);
     expect(call_as_operator("POST", "/api/v1/dead-letters/" LETTER "/replay", "again-1", NULL, 202),
            "\"settled\":\"replayed\"");
     assert_int_equal(th_log_end(world.log, TOPIC_SEND_REQUESTS, part, &after, &err), TH_OK);
     assert_int_equal(after, before + 1);
+    assert_replayed((struct log_place){TOPIC_SEND_REQUESTS, part, before});
     log_events(world.log, TOPIC_DEAD_LETTERS, see_letter, &is_settled);
     assert_true(is_settled);
     print_message("  what is settled is not settled again\n");

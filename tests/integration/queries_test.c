@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/eventlog/dead_letter.h"
 #include "processors/materialize/fold.h"
 #include "tests/integration/views_story.h"
 #include "tests/integration/views_world.h"
@@ -590,6 +591,7 @@ static void test_dead_letters_and_their_ends(void **unused)
     assert_int_equal(world.views->ops->dead_letter(world.views, id, &arena, &dead, &err), TH_OK);
     assert_str_equal(dead.key, TH_STR("pratham/x"));
     assert_str_equal(dead.value, TH_STR("\1 not a record"));
+    assert_true(dead_letter_has_origin(dead.headers)); /* the letter's own place: it names none */
     assert_str_equal(dead.letter.detail, TH_STR("it has no schema"));
     assert_int_equal(dead.letter.settled.n, 0);
 

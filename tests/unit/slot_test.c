@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/eventlog/dead_letter.h"
 #include "tests/unit/test.h"
 
 /* --- one thing after another
@@ -212,6 +213,7 @@ static void count_dead(void *arg, const struct log_record *record, const struct 
     assert_str_equal(letter->topic, TH_STR("send.requests"));
     assert_str_equal(letter->key, record->key);
     assert_str_equal(letter->consumer, TH_STR("toy"));
+    assert_true(dead_letter_has_origin(record->headers));
     for (int i = 0; i < dead->letters; i++)
         assert_false(th_id_eq(dead->ids[i], letter->meta.event_id));
     dead->ids[dead->letters++] = letter->meta.event_id;
@@ -278,6 +280,89 @@ static void test_what_makes_no_sense_is_buried_and_its_send_is_told(void **unuse
     (void)unused;
     for (uint64_t seed = 1; seed <= 20; seed++)
         bury(seed);
+}
+
+/* What lies beside a record lies beside its letter, with where it lay. */
+static void keep_headers(void *arg, const struct log_record *record, const struct event *event)
+{
+    struct th_buf *all = arg;
+
+    if (event->type == EVENT_DEAD_LETTER)
+        th_buf_add(all, record->headers);
+}
+
+static void test_a_dead_letter_keeps_headers(void **unused)
+{
+    const struct {
+        const char *says;
+        struct th_str value;
+        struct th_str headers;
+        const char *kept; /* and behind it where the record lay */
+        size_t kept_n;
+    } cases[] = {
+        {"none", TH_STR("garbage"), {0}, "", 0},
+        {"several", TH_STR("garbage"), TH_STR("\5trace\3ab\4null\0"), "\5trace\3ab\4null\0", 15},
+        {"of one that was buried before", TH_STR("garbage"), TH_STR("\12dlq_origin\4x/0"),
+         "\12dlq_origin\4x/0", 15},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct log_output output = {TOPIC_SEND_REQUESTS, 1, TH_STR("ngo/what"), cases[i].value,
+                                    cases[i].headers};
+        TH_AUTO(th_buf) struct th_buf wanted = {0};
+        TH_AUTO(th_buf) struct th_buf kept = {0};
+        struct world world;
+        struct log_place place;
+
+        print_message("  %s\n", cases[i].says);
+        world_init(&world, 1, &toy_core);
+        assert_int_equal(th_log_append(world.log, &output, 1, &place, NULL), TH_OK);
+        world_settle(&world);
+        world_read(&world, TOPIC_DEAD_LETTERS, keep_headers, &kept);
+        th_buf_add(&wanted, (struct th_str){cases[i].kept, cases[i].kept_n});
+        dead_letter_add_origin(&wanted, place);
+        assert_str_equal(th_buf_str(&kept), th_buf_str(&wanted));
+        world_fini(&world);
+    }
+}
+
+/* The largest record, and those whose headers leave no room or are as many as there may be. */
+static void test_headers_make_no_dead_letter_too_large(void **unused)
+{
+    static const struct {
+        const char *says;
+        size_t value_size;
+        size_t headers_n; /* of two bytes each */
+    } cases[] = {
+        {"beside a large value", LOG_RECORD_SIZE_MAX - LOG_HEADERS_MAX, LOG_HEADERS_MAX / 2 - 20},
+        {"as many as there may be", 10, LOG_HEADERS_MAX},
+    };
+    char *much = calloc(1, LOG_RECORD_SIZE_MAX);
+
+    (void)unused;
+    assert_non_null(much);
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct log_output output = {.topic = TOPIC_SEND_REQUESTS,
+                                    .part = 1,
+                                    .key = TH_STR("ngo/what"),
+                                    .value = {much, cases[i].value_size},
+                                    .headers = {much, 2 * cases[i].headers_n}};
+        TH_AUTO(th_buf) struct th_buf wanted = {0};
+        TH_AUTO(th_buf) struct th_buf kept = {0};
+        struct world world;
+        struct log_place place;
+
+        print_message("  %s\n", cases[i].says);
+        world_init(&world, 1, &toy_core);
+        assert_int_equal(th_log_append(world.log, &output, 1, &place, NULL), TH_OK);
+        world_settle(&world);
+        world_read(&world, TOPIC_DEAD_LETTERS, keep_headers, &kept);
+        dead_letter_add_origin(&wanted, place);
+        assert_str_equal(th_buf_str(&kept), th_buf_str(&wanted));
+        world_fini(&world);
+    }
+    free(much);
 }
 
 static void test_a_dead_letter_is_never_too_large(void **unused)
@@ -535,6 +620,8 @@ int main(void)
         cmocka_unit_test(test_state_after_a_crash_is_the_state_before_it),
         cmocka_unit_test(test_what_makes_no_sense_is_buried_and_its_send_is_told),
         cmocka_unit_test(test_a_dead_letter_is_never_too_large),
+        cmocka_unit_test(test_a_dead_letter_keeps_headers),
+        cmocka_unit_test(test_headers_make_no_dead_letter_too_large),
         cmocka_unit_test(test_a_slot_without_a_cursor_refuses_to_begin_again),
         cmocka_unit_test(test_an_empty_log_may_be_begun),
         cmocka_unit_test(test_an_own_event_that_cannot_be_read_stops_the_slot),
