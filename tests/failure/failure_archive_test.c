@@ -28,8 +28,8 @@ static void set_up(void)
             records_of[part][i] = archive_world_record(&world, TOPIC_SEND_EVENTS, part, i);
 }
 
-/* What is missing of two partitions; how far each is, is the archive's own word. */
-static enum th_code archive_rest(struct th_err *err)
+/* What is missing of two partitions' first records; how far each is, is the archive's own word. */
+static enum th_code archive_first(size_t to, struct th_err *err)
 {
     TH_AUTO(archive_writer) struct archive_writer *writer = NULL;
 
@@ -38,13 +38,18 @@ static enum th_code archive_rest(struct th_err *err)
         int64_t next =
             archive_manifest_next(archive_writer_manifest(writer), TOPIC_SEND_EVENTS, part);
         size_t from = 0;
-        while (from < RECORDS && records_of[part][from].place.offset < next)
+        while (from < to && records_of[part][from].place.offset < next)
             from++;
         TH_TRY(archive_writer_begin(writer, TOPIC_SEND_EVENTS, part, 0, err));
-        TH_TRY(archive_writer_add(writer, &records_of[part][from], RECORDS - from, err));
+        TH_TRY(archive_writer_add(writer, &records_of[part][from], to - from, err));
         TH_TRY(archive_writer_end(writer, err));
     }
     return archive_writer_publish(writer, err);
+}
+
+static enum th_code archive_rest(struct th_err *err)
+{
+    return archive_first(RECORDS, err);
 }
 
 static void check_all(void)
@@ -87,6 +92,38 @@ static void test_writing(void **unused)
 {
     (void)unused;
     fail_each_stride("an archive is written", FAIL_ALL, fail_stride(1, 3), write_badly, NULL);
+}
+
+/* Short segments, continued twice before: whatever fails, what was there is there. */
+static void continue_badly(void *unused)
+{
+    struct archive_totals totals;
+    struct th_err err = {0};
+
+    (void)unused;
+    set_up();
+    world.origin.segment_raw = (int64_t)4 * 1024 * 1024;
+    for (size_t to = 15; to <= 45; to += 15)
+        assert_int_equal(archive_first(to, &err), TH_OK);
+    fail_arm();
+    enum th_code code = archive_rest(&err);
+    fail_disarm();
+    if (!fail_was_hit())
+        assert_int_equal(code, TH_OK);
+    assert_int_equal(archive_verify(world.archive, NULL, NULL, &totals, &err), TH_OK);
+    assert_true(totals.records >= (int64_t)2 * 45);
+    assert_int_equal(archive_rest(&err), TH_OK);
+    check_all();
+    assert_int_equal(archive_verify(world.archive, NULL, NULL, &totals, &err), TH_OK);
+    assert_int_equal(totals.segments, 2);
+    archive_world_fini(&world);
+}
+
+static void test_continuing(void **unused)
+{
+    (void)unused;
+    fail_each_stride("short segments are continued", FAIL_ALL, fail_stride(1, 3), continue_badly,
+                     NULL);
 }
 
 /* --- reading ------------------------------------------------------------------------------------
@@ -246,9 +283,8 @@ static void test_exporting(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writing),
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_verifying),
+        cmocka_unit_test(test_writing),   cmocka_unit_test(test_continuing),
+        cmocka_unit_test(test_reading),   cmocka_unit_test(test_verifying),
         cmocka_unit_test(test_exporting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "common/crc32c.h"
+#include "common/encode.h"
+#include "common/eventlog/archive/archive_io.h"
 #include "common/eventlog/archive/archive_log.h"
 #include "common/eventlog/archive/archive_verify.h"
 #include "tests/unit/archive_world.h"
@@ -166,6 +168,167 @@ static void test_an_archive_goes_on_where_it_stopped(void **unused)
     struct th_log *log = open_log();
     archive_world_expect(&world, log, (struct log_place){TOPIC_CONFIG, 0, 0}, 0, RECORDS, 4096);
     th_log_close(log);
+}
+
+/* --- short segments are continued ---------------------------------------------------------------
+ */
+
+/* One run: so many records more of config. */
+static void run_once(int from, int to)
+{
+    struct archive_writer *writer = open_writer();
+
+    assert_int_equal(archive_world_write(&world, writer, TOPIC_CONFIG, 0, from, to, &err), TH_OK);
+    assert_int_equal(archive_writer_publish(writer, &err), TH_OK);
+    assert_int_equal(archive_writer_segments(writer), to > from);
+    archive_writer_close(writer);
+}
+
+static void expect_config(int records)
+{
+    struct th_log *log = open_log();
+
+    archive_world_expect(&world, log, (struct log_place){TOPIC_CONFIG, 0, 0}, 0, records, 4096);
+    th_log_close(log);
+}
+
+static void expect_segments(int64_t segments, int64_t records)
+{
+    struct archive_totals totals;
+
+    assert_int_equal(verify(&totals), TH_OK);
+    assert_int_equal(totals.segments, segments);
+    assert_int_equal(totals.records, records);
+}
+
+static void test_many_runs_make_one_segment(void **unused)
+{
+    char command[200];
+
+    (void)unused;
+    world.origin.segment_raw = (int64_t)64 * 1024 * 1024;
+    for (int run = 0; run < 30; run++)
+        run_once(run * 10, run * 10 + 10);
+    expect_segments(1, 300);
+    expect_config(300);
+    run_once(300, 300); /* nothing came: nothing is written */
+
+    /* Who has read the manifest before still finds the file that it names. */
+    struct th_log *before = open_log();
+    run_once(300, 310);
+    archive_world_expect(&world, before, (struct log_place){TOPIC_CONFIG, 0, 0}, 0, 300, 4096);
+    th_log_close(before);
+    expect_segments(1, 310);
+    expect_config(310);
+    snprintf(command, sizeof command,
+             "cd '%s/config/0' && test $(ls | wc -l) = 2 && test -e 00000000000000000000-30.seg",
+             world.archive);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+
+    /* In one run a partition may be begun twice; what the manifest on the disk names stays. */
+    struct archive_writer *writer = open_writer();
+    for (int from = 310; from < 330; from += 10)
+        assert_int_equal(
+            archive_world_write(&world, writer, TOPIC_CONFIG, 0, from, from + 10, &err), TH_OK);
+    archive_writer_close(writer); /* it was never published */
+    expect_segments(1, 310);
+    run_once(310, 320);
+    expect_segments(1, 320);
+    expect_config(320);
+}
+
+static void test_a_segment_is_not_continued_for_ever(void **unused)
+{
+    struct archive_writer *writer;
+
+    (void)unused;
+    world.origin.segment_raw = 20000;
+    run_once(0, 10);
+    run_once(10, 20);
+    expect_segments(1, 20);
+    run_once(20, 25); /* it has more than an eighth */
+    run_once(25, 30);
+    expect_segments(2, 30);
+
+    writer = open_writer();
+    struct log_record late = archive_world_record(&world, TOPIC_CONFIG, 0, 30);
+    late.at_us += ARCHIVE_SEGMENT_US;
+    assert_int_equal(archive_writer_begin(writer, TOPIC_CONFIG, 0, 0, &err), TH_OK);
+    assert_int_equal(archive_writer_add(writer, &late, 1, &err), TH_OK);
+    assert_int_equal(archive_writer_end(writer, &err), TH_OK);
+    assert_int_equal(archive_writer_publish(writer, &err), TH_OK);
+    archive_writer_close(writer);
+    expect_segments(3, 31);
+}
+
+static void test_a_damaged_segment_is_not_continued(void **unused)
+{
+    struct archive_totals totals;
+    char command[200];
+
+    (void)unused;
+    world.origin.segment_raw = 1 << 20;
+    run_once(0, 10);
+    snprintf(command, sizeof command,
+             "printf X | dd of='%s/config/0/00000000000000000000.seg' bs=1 seek=200 conv=notrunc "
+             "status=none",
+             world.archive);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    run_once(10, 20);
+    assert_int_equal(verify(&totals), TH_CORRUPT);
+    assert_non_null(strstr(err.text, "config/0/00000000000000000000.seg: byte"));
+    struct th_log *log = open_log();
+    struct log_record next = archive_world_record(&world, TOPIC_CONFIG, 0, 10);
+    archive_world_expect(&world, log, next.place, 10, 20, 4096);
+    th_log_close(log);
+}
+
+/* The manifest as the first format had it: its lines without the last word. */
+static void forget_turns(void)
+{
+    TH_AUTO(th_buf) struct th_buf old = {0};
+    TH_AUTO(th_buf) struct th_buf now = {0};
+    struct archive_input input;
+    struct th_str rest;
+    struct th_str line;
+    uint8_t sha256[TH_SHA256_SIZE];
+    char hex[2 * TH_SHA256_SIZE + 1];
+    char path[200];
+    int lines = 0;
+
+    assert_int_equal(archive_input_open(&input, world.archive, ARCHIVE_MANIFEST, &err), TH_OK);
+    assert_int_equal(archive_input_read(&input, 0, (size_t)input.size, &now, &err), TH_OK);
+    archive_input_close(&input);
+    for (rest = th_buf_str(&now); th_str_cut(rest, '\n', &line, &rest) && rest.n > 0; lines++) {
+        size_t at = old.n;
+        line.n -= 9; /* the sum */
+        if (lines == 0)
+            th_buf_printf(&old, "telehub-archive 1 %s", ARCHIVE_WORLD_LOG);
+        else if (line.n > 8 && memcmp(line.p, "segment ", 8) == 0)
+            th_buf_printf(&old, "%.*s", (int)line.n - 2, line.p);
+        else
+            th_buf_printf(&old, "%.*s", TH_ARG(line));
+        th_buf_printf(&old, " %08x\n", crc32c((struct th_str){old.p + at, old.n - at}));
+    }
+    th_sha256(th_buf_str(&old), sha256);
+    th_hex((struct th_str){(const char *)sha256, sizeof sha256}, hex);
+    size_t at = old.n;
+    th_buf_printf(&old, "end %d %s", lines, hex);
+    th_buf_printf(&old, " %08x\n", crc32c((struct th_str){old.p + at, old.n - at}));
+    snprintf(path, sizeof path, "%s/" ARCHIVE_MANIFEST, world.archive);
+    assert_int_equal(archive_replace(path, th_buf_str(&old), &err), TH_OK);
+}
+
+static void test_an_archive_of_the_first_format_goes_on(void **unused)
+{
+    (void)unused;
+    world.origin.segment_raw = 1 << 20;
+    run_once(0, 10);
+    forget_turns();
+    expect_segments(1, 10);
+    run_once(10, 20);
+    expect_segments(1, 20);
+    expect_config(20);
 }
 
 /* What was not published is not in the archive, and the next writer throws its files away. */
@@ -438,6 +601,10 @@ int main(void)
         CASE(test_reading_begins_at_any_offset),
         CASE(test_partitions_take_turns),
         CASE(test_an_archive_goes_on_where_it_stopped),
+        CASE(test_many_runs_make_one_segment),
+        CASE(test_a_segment_is_not_continued_for_ever),
+        CASE(test_a_damaged_segment_is_not_continued),
+        CASE(test_an_archive_of_the_first_format_goes_on),
         CASE(test_what_is_not_published_does_not_count),
         CASE(test_who_may_write),
         CASE(test_what_a_log_begins_behind_is_said),

@@ -1,5 +1,6 @@
 #include "common/eventlog/archive/archive_manifest.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,18 +72,40 @@ enum th_code archive_manifest_add(struct archive_manifest *manifest,
     return TH_OK;
 }
 
-int64_t archive_manifest_next(const struct archive_manifest *manifest, enum topic topic, int part)
+void archive_manifest_replace(struct archive_manifest *manifest,
+                              const struct archive_segment *segment)
+{
+    size_t n;
+    size_t first = archive_manifest_part(manifest, segment->topic, segment->part, &n);
+
+    assert(n > 0 && manifest->at[first + n - 1].from == segment->from);
+    manifest->at[first + n - 1] = *segment;
+}
+
+const struct archive_segment *archive_manifest_last(const struct archive_manifest *manifest,
+                                                    enum topic topic, int part)
 {
     size_t n;
     size_t first = archive_manifest_part(manifest, topic, part, &n);
 
-    return n ? manifest->at[first + n - 1].next : 0;
+    return n ? &manifest->at[first + n - 1] : NULL;
+}
+
+int64_t archive_manifest_next(const struct archive_manifest *manifest, enum topic topic, int part)
+{
+    const struct archive_segment *last = archive_manifest_last(manifest, topic, part);
+
+    return last ? last->next : 0;
 }
 
 void archive_segment_name(const struct archive_segment *segment, char out[ARCHIVE_SEGMENT_NAME_MAX])
 {
-    snprintf(out, ARCHIVE_SEGMENT_NAME_MAX, "%s/%d/%020" PRId64 ".seg", topic_name(segment->topic),
-             segment->part, segment->from);
+    char turn[16] = "";
+
+    if (segment->turn > 0)
+        snprintf(turn, sizeof turn, "-%d", segment->turn);
+    snprintf(out, ARCHIVE_SEGMENT_NAME_MAX, "%s/%d/%020" PRId64 "%s.seg",
+             topic_name(segment->topic), segment->part, segment->from, turn);
 }
 
 /* --- printing -----------------------------------------------------------------------------------
@@ -104,9 +127,9 @@ static void print_segment(const struct archive_segment *s, struct th_buf *out)
     th_hex((struct th_str){(const char *)s->sha256, TH_SHA256_SIZE}, sha256);
     th_buf_printf(out,
                   "segment %s %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-                  " %" PRId64 " %" PRId64 " %s",
+                  " %" PRId64 " %" PRId64 " %s %d",
                   topic_name(s->topic), s->part, s->from, s->next, s->records, s->bytes,
-                  s->raw_bytes, s->from_us, s->to_us, sha256);
+                  s->raw_bytes, s->from_us, s->to_us, sha256, s->turn);
     end_line(out, line_at);
 }
 
@@ -118,7 +141,7 @@ void archive_manifest_print(const struct archive_manifest *manifest, struct th_b
     size_t line_at = out->n;
     size_t lines = 1 + manifest->n;
 
-    th_buf_printf(out, "telehub-archive %d %s", ARCHIVE_FORMAT, manifest->log_id);
+    th_buf_printf(out, "telehub-archive %d %s", ARCHIVE_MANIFEST_FORMAT, manifest->log_id);
     end_line(out, line_at);
     for (int t = 0; t < TOPIC_COUNT; t++) {
         if (manifest->partitions[t] == 0)
@@ -212,9 +235,9 @@ static enum th_code parse_head(const struct words *words, struct archive_manifes
     if (words->n != 3 || !th_str_eq(words->at[0], TH_STR("telehub-archive")) ||
         words->at[2].n != ARCHIVE_LOG_ID_LEN || !th_str_int(words->at[1], 1, INT32_MAX, &format))
         return th_fail(err, TH_CORRUPT, "not a manifest of an archive");
-    if (format != ARCHIVE_FORMAT)
-        return th_fail(err, TH_UNSUPPORTED, "format %" PRId64 ", this program reads %d", format,
-                       ARCHIVE_FORMAT);
+    if (format > ARCHIVE_MANIFEST_FORMAT)
+        return th_fail(err, TH_UNSUPPORTED, "format %" PRId64 ", this program reads up to %d",
+                       format, ARCHIVE_MANIFEST_FORMAT);
     memcpy(out->log_id, words->at[2].p, ARCHIVE_LOG_ID_LEN);
     return TH_OK;
 }
@@ -248,10 +271,11 @@ static enum th_code parse_segment(const struct words *words, struct archive_mani
                                   struct th_err *err)
 {
     struct archive_segment s = {0};
+    int64_t turn = 0;
     int64_t part;
 
     TH_TRY(parse_topic(words, &s.topic, err));
-    if (words->n != 11 || !th_str_int(words->at[2], 0, out->partitions[s.topic] - 1, &part) ||
+    if (words->n < 11 || !th_str_int(words->at[2], 0, out->partitions[s.topic] - 1, &part) ||
         !th_str_int(words->at[3], 0, INT64_MAX - 1, &s.from) ||
         !th_str_int(words->at[4], s.from + 1, INT64_MAX, &s.next) ||
         !th_str_int(words->at[5], 1, s.next - s.from, &s.records) ||
@@ -260,9 +284,11 @@ static enum th_code parse_segment(const struct words *words, struct archive_mani
         !th_str_int(words->at[7], 1, INT64_MAX, &s.raw_bytes) ||
         !th_str_int(words->at[8], INT64_MIN, INT64_MAX, &s.from_us) ||
         !th_str_int(words->at[9], s.from_us, INT64_MAX, &s.to_us) ||
-        !th_hex_parse(words->at[10], TH_SHA256_SIZE, s.sha256))
+        !th_hex_parse(words->at[10], TH_SHA256_SIZE, s.sha256) ||
+        (words->n > 11 && !th_str_int(words->at[11], 0, ARCHIVE_TURNS_MAX, &turn)))
         return nonsense(err);
     s.part = (int)part;
+    s.turn = (int)turn;
     if (out->n > 0) {
         const struct archive_segment *before = &out->at[out->n - 1];
         int cmp = order(before, s.topic, s.part);

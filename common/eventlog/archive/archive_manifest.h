@@ -1,14 +1,16 @@
 /* archive_manifest.h - what an archive holds: the text of its file MANIFEST. Pure.
  *
- *   telehub-archive 1 LOG-ID
+ *   telehub-archive 2 LOG-ID
  *   topic NAME PARTITIONS
- *   segment TOPIC PARTITION FROM NEXT RECORDS BYTES RAW-BYTES FROM-US TO-US SHA256
+ *   segment TOPIC PARTITION FROM NEXT RECORDS BYTES RAW-BYTES FROM-US TO-US SHA256 TURN
  *   end LINES SHA256
  *
  * Each line ends with a space and the CRC-32C of what stands before it, eight hexadecimal digits.
  * The sums of segments are of their files (sha256sum says the same), the last one is of all bytes
  * before its line. Segments are in the order of topic (number), partition, FROM; each begins where
- * the one before of its partition ends, so that one that is missing is seen.
+ * the one before of its partition ends, so that one that is missing is seen. TURN is how often a
+ * segment was continued by a file that has what it had, and more; format 1, which is read as well,
+ * had no TURN, since none ever was.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_MANIFEST_H
 #define TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_MANIFEST_H
@@ -19,7 +21,9 @@
 
 #define ARCHIVE_MANIFEST         "MANIFEST"
 #define ARCHIVE_SEGMENTS_MAX     4000000
-#define ARCHIVE_SEGMENT_NAME_MAX 96 /* TOPIC/PARTITION/FROM.seg, its NUL counted */
+#define ARCHIVE_MANIFEST_FORMAT  2
+#define ARCHIVE_TURNS_MAX        10000 /* each may add a block that is not full */
+#define ARCHIVE_SEGMENT_NAME_MAX 96    /* TOPIC/PARTITION/FROM[-TURN].seg, its NUL counted */
 
 struct archive_segment {
     enum topic topic;
@@ -32,6 +36,8 @@ struct archive_segment {
     int64_t from_us; /* smallest and greatest at_us */
     int64_t to_us;
     uint8_t sha256[TH_SHA256_SIZE];
+    int turn;
+    bool is_new; /* no manifest on the disk names it yet; not printed */
 };
 
 /* Zero-initialise; free with archive_manifest_fini. */
@@ -53,6 +59,14 @@ size_t archive_manifest_part(const struct archive_manifest *manifest, enum topic
 TH_MUST_USE
 enum th_code archive_manifest_add(struct archive_manifest *manifest,
                                   const struct archive_segment *segment);
+
+/* Instead of the partition's last one, which it continues. */
+void archive_manifest_replace(struct archive_manifest *manifest,
+                              const struct archive_segment *segment);
+
+/* The last one; NULL: none is there. */
+const struct archive_segment *archive_manifest_last(const struct archive_manifest *manifest,
+                                                    enum topic topic, int part);
 
 /* Where the partition goes on: the last segment's next, 0 if there is none. */
 int64_t archive_manifest_next(const struct archive_manifest *manifest, enum topic topic, int part);

@@ -173,8 +173,7 @@ enum th_code archive_take(struct th_log *log, const char *dir, int64_t segment_r
     TH_TRY(archive_writer_open(dir, &origin, &writer, err));
     struct archive_sink sink = {writer,     writer_next, writer_begin,
                                 writer_add, writer_end,  writer_publish};
-    size_t before = archive_writer_manifest(writer)->n;
     enum th_code code = archive_take_into(log, &sink, plan, out, err);
-    out->segments = (int64_t)(archive_writer_manifest(writer)->n - before);
+    out->segments = archive_writer_segments(writer);
     return code;
 }

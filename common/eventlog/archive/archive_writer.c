@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include "common/eventlog/archive/archive_io.h"
+#include "common/eventlog/archive/archive_verify.h"
 
 #define PUBLISH_AFTER 16 /* segments: so much is done again after a crash */
+#define SHORT_PART    8  /* of a whole segment: less than that is short */
+#define COPY_BYTES    ((uint64_t)256 * 1024)
 
 struct archive_writer {
     char dir[ARCHIVE_PATH_MAX];
@@ -17,6 +20,7 @@ struct archive_writer {
     int64_t segment_raw;
     struct archive_manifest manifest;
     size_t unpublished; /* segments */
+    int64_t segments;   /* written */
     bool has_news;      /* beside them: topics, or the archive itself */
 
     bool is_begun; /* a partition */
@@ -37,6 +41,11 @@ struct archive_writer {
 const struct archive_manifest *archive_writer_manifest(const struct archive_writer *writer)
 {
     return &writer->manifest;
+}
+
+int64_t archive_writer_segments(const struct archive_writer *writer)
+{
+    return writer->segments;
 }
 
 /* --- opening ------------------------------------------------------------------------------------
@@ -127,6 +136,8 @@ enum th_code archive_writer_publish(struct archive_writer *writer, struct th_err
         return th_fail(err, TH_NOMEM, "a manifest of %zu segments", writer->manifest.n);
     TH_TRY(archive_path(writer->dir, ARCHIVE_MANIFEST, path, err));
     TH_TRY(archive_replace(path, th_buf_str(&text), err));
+    for (size_t i = 0; i < writer->manifest.n; i++)
+        writer->manifest.at[i].is_new = false;
     writer->unpublished = 0;
     writer->has_news = false;
     return TH_OK;
@@ -135,24 +146,24 @@ enum th_code archive_writer_publish(struct archive_writer *writer, struct th_err
 /* --- a partition --------------------------------------------------------------------------------
  */
 
-/* FROM.seg of a segment that the manifest names? */
+/* The file of a segment that the manifest names? */
 static bool is_named(const struct archive_writer *writer, const char *name)
 {
     const struct archive_manifest *manifest = &writer->manifest;
-    struct th_str digits;
-    struct th_str rest;
+    char named[ARCHIVE_SEGMENT_NAME_MAX];
     int64_t from;
     size_t n;
     size_t low = archive_manifest_part(manifest, writer->head.topic, writer->head.part, &n);
     size_t high = low + n;
 
-    th_str_cut(th_str(name), '.', &digits, &rest);
-    if (!th_str_eq(rest, TH_STR("seg")) || !th_str_int(digits, 0, INT64_MAX, &from))
+    if (!th_str_int((struct th_str){name, strcspn(name, "-.")}, 0, INT64_MAX, &from))
         return false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (manifest->at[middle].from == from)
-            return true;
+        if (manifest->at[middle].from == from) {
+            archive_segment_name(&manifest->at[middle], named);
+            return strcmp(strrchr(named, '/') + 1, name) == 0;
+        }
         if (manifest->at[middle].from < from)
             low = middle + 1;
         else
@@ -195,17 +206,19 @@ enum th_code archive_writer_begin(struct archive_writer *writer, enum topic topi
 {
     char dir[ARCHIVE_PATH_MAX];
     char name[64];
-    int64_t next = archive_manifest_next(&writer->manifest, topic, part);
+    const struct archive_segment *last = archive_manifest_last(&writer->manifest, topic, part);
 
     assert(!writer->is_begun);
     assert(part >= 0 && part < writer->manifest.partitions[topic]);
-    writer->head = (struct archive_head){.topic = topic, .part = part, .from = next ? next : from};
+    writer->head =
+        (struct archive_head){.topic = topic, .part = part, .from = last ? last->next : from};
     memcpy(writer->head.log_id, writer->manifest.log_id, sizeof writer->head.log_id);
     writer->next = writer->head.from;
     snprintf(name, sizeof name, "%s/%d", topic_name(topic), part);
     TH_TRY(archive_path(writer->dir, name, dir, err));
     TH_TRY(archive_make_dir(dir, err));
-    TH_TRY(throw_away_strays(writer, dir, err));
+    if (!last || !last->is_new) /* else the manifest on the disk names what it continues */
+        TH_TRY(throw_away_strays(writer, dir, err));
     writer->is_begun = true;
     return TH_OK;
 }
@@ -221,16 +234,13 @@ static enum th_code put(struct archive_writer *writer, struct th_str bytes, stru
     return TH_OK;
 }
 
-static enum th_code begin_segment(struct archive_writer *writer, int64_t at_us, struct th_err *err)
+/* Its file, with a head and nothing else in it. */
+static enum th_code begin_file(struct archive_writer *writer, struct th_err *err)
 {
     char name[ARCHIVE_SEGMENT_NAME_MAX];
     char head[ARCHIVE_HEAD_SIZE];
 
-    writer->segment = (struct archive_segment){.topic = writer->head.topic,
-                                               .part = writer->head.part,
-                                               .from = writer->head.from,
-                                               .from_us = at_us,
-                                               .to_us = at_us};
+    writer->head.from = writer->segment.from;
     archive_segment_name(&writer->segment, name);
     TH_TRY(archive_path(writer->dir, name, writer->path, err));
     TH_TRY(archive_begin(writer->path, &writer->fd, err));
@@ -242,7 +252,7 @@ static enum th_code begin_segment(struct archive_writer *writer, int64_t at_us, 
     return put(writer, (struct th_str){head, sizeof head}, err);
 }
 
-static enum th_code note_block(struct archive_writer *writer)
+static enum th_code note_block(struct archive_writer *writer, const struct archive_entry *entry)
 {
     struct archive_index *index = &writer->index;
 
@@ -254,15 +264,101 @@ static enum th_code note_block(struct archive_writer *writer)
         index->at = at;
         writer->index_cap = cap;
     }
-    index->at[index->n++] = (struct archive_entry){writer->packer.block, writer->position};
+    index->at[index->n++] = *entry;
     return TH_OK;
+}
+
+/* The index of a segment that was found whole a moment ago, and where it begins. Free out->at. */
+static enum th_code read_index(struct archive_writer *writer, const struct archive_input *input,
+                               struct archive_index *out, uint64_t *out_position,
+                               struct th_err *err)
+{
+    struct archive_bad bad;
+    uint64_t tail_at = input->size - ARCHIVE_TAIL_SIZE;
+
+    TH_TRY(archive_input_read(input, tail_at, ARCHIVE_TAIL_SIZE, &writer->bytes, err));
+    TH_TRY(archive_tail_get(th_buf_str(&writer->bytes), input->size, out_position, err));
+    TH_TRY(archive_input_read(input, *out_position, (size_t)(input->size - *out_position),
+                              &writer->bytes, err));
+    return archive_index_get(th_buf_str(&writer->bytes), *out_position, out, &bad, err);
+}
+
+/* All blocks, as they are: heads are of one size, so each lies where it lay. */
+static enum th_code copy_blocks(struct archive_writer *writer, const struct archive_input *input,
+                                struct th_err *err)
+{
+    struct archive_index index = {0};
+    uint64_t end;
+
+    TH_TRY(read_index(writer, input, &index, &end, err));
+    enum th_code code = TH_OK;
+    for (size_t i = 0; code == TH_OK && i < index.n; i++)
+        code = note_block(writer, &index.at[i]);
+    free(index.at);
+    if (code != TH_OK)
+        return th_fail(err, code, "an index of %zu blocks", index.n);
+    while (writer->position < end) {
+        uint64_t size = end - writer->position < COPY_BYTES ? end - writer->position : COPY_BYTES;
+        TH_TRY(archive_input_read(input, writer->position, (size_t)size, &writer->bytes, err));
+        TH_TRY(put(writer, th_buf_str(&writer->bytes), err));
+    }
+    return TH_OK;
+}
+
+static enum th_code continue_segment(struct archive_writer *writer,
+                                     const struct archive_segment *last, struct th_err *err)
+{
+    char name[ARCHIVE_SEGMENT_NAME_MAX];
+    struct archive_input input;
+
+    archive_segment_name(last, name);
+    writer->segment = *last;
+    writer->segment.turn++;
+    TH_TRY(begin_file(writer, err));
+    TH_TRY(archive_input_open(&input, writer->dir, name, err));
+    enum th_code code = copy_blocks(writer, &input, err);
+    archive_input_close(&input);
+    return code;
+}
+
+/* Much of it is not written again for a little more. */
+static bool is_short(const struct archive_writer *writer, const struct archive_segment *last,
+                     int64_t at_us)
+{
+    return last->raw_bytes < writer->segment_raw / SHORT_PART &&
+           at_us - last->from_us < ARCHIVE_SEGMENT_US && last->turn < ARCHIVE_TURNS_MAX;
+}
+
+/* The next record's time is at_us. */
+static enum th_code begin_segment(struct archive_writer *writer, int64_t at_us, struct th_err *err)
+{
+    const struct archive_segment *last =
+        archive_manifest_last(&writer->manifest, writer->head.topic, writer->head.part);
+    struct th_err damage = {0};
+
+    if (last && is_short(writer, last, at_us)) {
+        enum th_code code =
+            archive_verify_segment(writer->dir, writer->manifest.log_id, last, &damage);
+        if (code == TH_OK)
+            return continue_segment(writer, last, err);
+        if (code != TH_CORRUPT)
+            return th_fail(err, code, "%s", damage.text);
+    }
+    writer->segment = (struct archive_segment){.topic = writer->head.topic,
+                                               .part = writer->head.part,
+                                               .from = writer->head.from,
+                                               .from_us = at_us,
+                                               .to_us = at_us};
+    return begin_file(writer, err);
 }
 
 static enum th_code end_block(struct archive_writer *writer, struct th_err *err)
 {
     if (writer->packer.block.records == 0)
         return TH_OK;
-    if (archive_block_make(&writer->packer, &writer->bytes) != TH_OK || note_block(writer) != TH_OK)
+    if (archive_block_make(&writer->packer, &writer->bytes) != TH_OK ||
+        note_block(writer, &(struct archive_entry){writer->packer.block, writer->position}) !=
+            TH_OK)
         return th_fail(err, TH_NOMEM, "a block of %" PRIu32 " records",
                        writer->packer.block.records);
     writer->segment.raw_bytes += writer->packer.block.raw_size;
@@ -296,9 +392,13 @@ static enum th_code end_segment(struct archive_writer *writer, struct th_err *er
     int fd = writer->fd;
     writer->fd = -1;
     TH_TRY(archive_finish(fd, writer->path, err));
-    if (archive_manifest_add(&writer->manifest, &writer->segment) != TH_OK)
+    writer->segment.is_new = true;
+    if (writer->segment.turn > 0)
+        archive_manifest_replace(&writer->manifest, &writer->segment);
+    else if (archive_manifest_add(&writer->manifest, &writer->segment) != TH_OK)
         return th_fail(err, TH_NOMEM, "a manifest of %zu segments", writer->manifest.n);
     writer->head.from = writer->segment.next;
+    writer->segments++;
     writer->unpublished++;
     return writer->unpublished >= PUBLISH_AFTER ? archive_writer_publish(writer, err) : TH_OK;
 }
@@ -336,7 +436,7 @@ static enum th_code add_one(struct archive_writer *writer, const struct log_reco
         return TH_OK;
     TH_TRY(end_block(writer, err));
     bool is_full = writer->segment.raw_bytes >= writer->segment_raw ||
-                   writer->index.n == ARCHIVE_BLOCKS_MAX - 1;
+                   writer->index.n >= ARCHIVE_BLOCKS_MAX - 1;
     return is_full ? end_segment(writer, err) : TH_OK;
 }
 

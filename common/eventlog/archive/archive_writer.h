@@ -3,13 +3,21 @@
  *
  *   MANIFEST                      what it holds (archive_manifest.h)
  *   TOPIC/PARTITION/FROM.seg      its segments (archive_segment.h)
+ *   TOPIC/PARTITION/FROM-2.seg    one that was continued for the second time
  *   lock                          held by the process that writes
  *
  * A segment counts when the manifest names it, which happens after its bytes, its name and its
  * folder are on the disk; so whatever ends a writer (a full disk, power), the archive is what its
- * manifest says, and the next writer goes on from there. What the manifest does not name is thrown
- * away when its partition is written next. Memory: one block and one index, whatever the log's
- * size.
+ * manifest says, and the next writer goes on from there.
+ *
+ * A partition's last segment that ended short (with less than an eighth of ARCHIVE_SEGMENT_RAW) is
+ * continued: another file has what it had, block by block, and what came since. So however often an
+ * archive is written, there is one file for each week of a partition, or for that eighth. One that
+ * is damaged is left as it is, and the next one begins behind it.
+ *
+ * What the manifest does not name is thrown away when its partition is written next: so whoever has
+ * read the manifest before a segment was continued still finds the file that was. Memory: one block
+ * and one index, whatever the log's size.
  *
  * One thread.
  */
@@ -19,6 +27,9 @@
 #include "common/eventlog/archive/archive_manifest.h"
 
 #define ARCHIVE_SEGMENT_RAW ((int64_t)64 * 1024 * 1024) /* a segment ends when it has so much */
+#define ARCHIVE_SEGMENT_US                                                                         \
+    (INT64_C(7) * 86400 * 1000000) /* and is not continued by what came so much later: retention   \
+                                      goes by whole segments */
 
 struct archive_writer;
 
@@ -45,6 +56,9 @@ TH_AUTO_DEFINE(archive_writer, struct archive_writer *, archive_writer_close)
 
 /* What it holds, what was not published included. Valid until the next call. */
 const struct archive_manifest *archive_writer_manifest(const struct archive_writer *writer);
+
+/* Segments that were written, those that were continued included. */
+int64_t archive_writer_segments(const struct archive_writer *writer);
 
 /* Go on with a partition, where archive_manifest_next says. If there is nothing yet, at from (the
  * log's own beginning). */
