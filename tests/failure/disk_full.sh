@@ -129,11 +129,11 @@ all_is_well() {
 
 # raw ARCHIVE: the bytes of its records, partition by partition, to files in ARCHIVE.raw.
 raw() {
-    local part
+    local file part
     mkdir -p "$1.raw"
-    for part in "$1"/*/[0-9]*/; do
-        part=${part%/}
-        lz4 -dcm "$part"/*.seg >"$1.raw/$(basename "$(dirname "$part")").$(basename "$part")"
+    awk '$1 == "segment" { printf "%s/%d/%020d%s.seg %s.%d\n", $2, $3, $4, $12 ? "-" $12 : "", $2, $3 }' \
+        "$1/MANIFEST" | while read -r file part; do
+        lz4 -dc "$1/$file" >>"$1.raw/$part"
     done
 }
 
