@@ -211,7 +211,7 @@ static enum th_code copy_on(struct copying *c, bool *out_has_moved, struct th_er
         if (c->n == 0)
             return log_fill_flush(c->fill, err);
         uint64_t before = log_fill_records(c->fill);
-        TH_TRY(log_fill_put(c->fill, c->outputs, c->at_us, c->n, behind, err));
+        TH_TRY(log_fill_put(c->fill, c->outputs, c->at_us, c->n, behind, NULL, err));
         *out_has_moved = *out_has_moved || log_fill_records(c->fill) > before;
         c->bytes_sent += c->bytes;
         tell(c);

@@ -1,5 +1,6 @@
 #include "common/eventlog/fill.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,14 +18,18 @@ struct log_fill {
     struct th_log_session *session;
     struct log_place behind; /* of what is committed */
     uint64_t records;
-    bool is_sent; /* a transaction runs: what it makes of the two above */
+    struct th_str tails[TOPIC_COUNT]; /* views into the session's cursors */
+    bool is_sent;                     /* a transaction runs: what it makes of the two above */
     struct log_place sent_behind;
     uint64_t sent_records;
 };
 
 /* The place is one of the source, which may have more partitions than this log: so it lies in the
- * cursor's note, as text. */
-static enum th_code parse_note(struct th_str note, struct log_fill *out, struct th_err *err)
+ * note of the first topic's cursor, as text, and the tail behind it; in each other topic's its
+ * tail.
+ */
+static enum th_code parse_note(struct th_str note, struct log_fill *out, struct th_str *out_tail,
+                               struct th_err *err)
 {
     char text[NOTE_SIZE];
     int topic;
@@ -33,10 +38,13 @@ static enum th_code parse_note(struct th_str note, struct log_fill *out, struct 
     snprintf(text, sizeof text, "%.*s", TH_ARG(note));
     int found = sscanf(text, "1 %d %d %" SCNd64 " %" SCNu64 "%n", &topic, &out->behind.part,
                        &out->behind.offset, &out->records, &end);
-    if (found != 4 || (size_t)end != note.n || topic < 0 || topic >= TOPIC_COUNT)
+    bool has_tail = found == 4 && (size_t)end < note.n && note.p[end] == ' ';
+    if (found != 4 || (!has_tail && (size_t)end != note.n) || topic < 0 || topic >= TOPIC_COUNT)
         return th_fail(err, TH_CORRUPT, "how far this log was filled cannot be understood: %s",
                        text);
     out->behind.topic = (enum topic)topic;
+    *out_tail =
+        has_tail ? (struct th_str){note.p + end + 1, note.n - (size_t)end - 1} : (struct th_str){0};
     return TH_OK;
 }
 
@@ -46,9 +54,14 @@ static enum th_code resume(struct log_fill *fill, struct th_err *err)
     size_t n;
 
     th_log_session_cursors(fill->session, &cursors, &n);
-    if (n == 0)
-        return TH_OK;
-    return parse_note(cursors[0].note, fill, err);
+    for (size_t i = 0; i < n; i++) {
+        enum topic topic = cursors[i].next.topic;
+        if (topic == 0)
+            TH_TRY(parse_note(cursors[i].note, fill, &fill->tails[0], err));
+        else
+            fill->tails[topic] = cursors[i].note;
+    }
+    return TH_OK;
 }
 
 enum th_code log_fill_open(struct th_log *target, struct log_fill **out_fill, struct th_err *err)
@@ -79,6 +92,11 @@ struct log_place log_fill_place(const struct log_fill *fill)
 uint64_t log_fill_records(const struct log_fill *fill)
 {
     return fill->records;
+}
+
+struct th_str log_fill_tail(const struct log_fill *fill, enum topic topic)
+{
+    return fill->tails[topic];
 }
 
 /* --- one transaction after the other -----------------------------------------------------------
@@ -119,22 +137,41 @@ enum th_code log_fill_flush(struct log_fill *fill, struct th_err *err)
     return code;
 }
 
+/* The first topic's, which everybody has, and of the others those with a tail. */
+static size_t make_cursors(const struct th_str *tails, struct th_str head,
+                           struct log_cursor out[TOPIC_COUNT])
+{
+    size_t n = 0;
+
+    out[n++] = (struct log_cursor){.note = head};
+    for (int t = 1; tails && t < TOPIC_COUNT; t++)
+        if (tails[t].n > 0)
+            out[n++] = (struct log_cursor){.next = {(enum topic)t, 0, 0}, .note = tails[t]};
+    return n;
+}
+
 enum th_code log_fill_put(struct log_fill *fill, const struct log_output *outputs,
                           const int64_t *at_us, size_t n, struct log_place behind,
-                          struct th_err *err)
+                          const struct th_str *tails, struct th_err *err)
 {
-    char note[NOTE_SIZE];
+    char note[NOTE_SIZE + LOG_FILL_TAIL_MAX];
+    struct log_cursor cursors[TOPIC_COUNT];
+    struct th_str tail = tails ? tails[0] : (struct th_str){0};
 
+    assert(tail.n <= LOG_FILL_TAIL_MAX);
     TH_TRY(log_fill_flush(fill, err));
     uint64_t records = fill->records + n;
-    int size = snprintf(note, sizeof note, "1 %d %d %" PRId64 " %" PRIu64, (int)behind.topic,
-                        behind.part, behind.offset, records);
-    const struct log_cursor cursor = {.next = {0, 0, 0}, .note = {note, (size_t)size}};
-    TH_TRY(th_log_commit_start(
-        fill->session,
-        &(struct log_txn){
-            .outputs = outputs, .outputs_n = n, .cursors = &cursor, .cursors_n = 1, .at_us = at_us},
-        err));
+    int size =
+        snprintf(note, sizeof note, "1 %d %d %" PRId64 " %" PRIu64 "%s%.*s", (int)behind.topic,
+                 behind.part, behind.offset, records, tail.n > 0 ? " " : "", TH_ARG(tail));
+    size_t cursors_n = make_cursors(tails, (struct th_str){note, (size_t)size}, cursors);
+    TH_TRY(th_log_commit_start(fill->session,
+                               &(struct log_txn){.outputs = outputs,
+                                                 .outputs_n = n,
+                                                 .cursors = cursors,
+                                                 .cursors_n = cursors_n,
+                                                 .at_us = at_us},
+                               err));
     fill->is_sent = true;
     fill->sent_behind = behind;
     fill->sent_records = records;

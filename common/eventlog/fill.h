@@ -21,8 +21,15 @@ struct log_place log_fill_place(const struct log_fill *fill);
 /* Records committed so far, by all who filled it. */
 uint64_t log_fill_records(const struct log_fill *fill);
 
+/* What whoever filled it last wrote down beside the place; nothing: n == 0. Valid until the next
+ * put.
+ */
+#define LOG_FILL_TAIL_MAX 3900 /* bytes of printable text, of each topic */
+struct th_str log_fill_tail(const struct log_fill *fill, enum topic topic);
+
 /* Send a transaction off, when the one before is committed; everything is copied. outputs may be
- * none. at_us: of each output.
+ * none. at_us: of each output. tails: TOPIC_COUNT texts to be found by log_fill_tail when it is
+ * opened again; NULL: none.
  * Errors: TH_ABORTED  of the one before nothing happened, and this one was not sent: read again
  *                     from log_fill_place on
  *         TH_FENCED   somebody else fills this log now
@@ -30,7 +37,7 @@ uint64_t log_fill_records(const struct log_fill *fill);
 TH_MUST_USE
 enum th_code log_fill_put(struct log_fill *fill, const struct log_output *outputs,
                           const int64_t *at_us, size_t n, struct log_place behind,
-                          struct th_err *err);
+                          const struct th_str *tails, struct th_err *err);
 
 /* Wait for the last one. Errors: as log_fill_put */
 TH_MUST_USE

@@ -6,7 +6,8 @@
  *
  * Records keep key, value, time, and their order within a key. At a speed of 0 they come as fast
  * as they can be written, partition after partition; otherwise all partitions together, in the
- * order of their times, so many times as fast as they came.
+ * order of their times, so many times as fast as they came. What was read and what was written are
+ * committed together.
  */
 #ifndef TELEHUB_COMMON_EVENTLOG_REPLAY_H
 #define TELEHUB_COMMON_EVENTLOG_REPLAY_H
@@ -27,15 +28,22 @@ struct log_replay {
 };
 
 struct log_replayed {
-    uint64_t records;  /* written */
+    uint64_t records;  /* written by this run */
+    uint64_t resumed;  /* were there when it began */
     uint64_t left_out; /* by the filter */
     uint64_t bytes;    /* read: keys and values */
 };
 
-/* Errors: TH_CONFLICT   the target is not new
+/* Play it all, or what is left of it: one that was interrupted goes on when the same is asked for
+ * again, at whatever speed, and each record is there once. Of a source that has grown since, what
+ * came in partitions that were read already is left out, if it went as fast as it could.
+ * Errors: TH_CONFLICT   the target is not new, or a replay that is whole, or was begun with another
+ *                       filter
  *         TH_NOT_FOUND  the filter's campaign
- *         TH_UNAVAILABLE, TH_ABORTED, TH_CORRUPT, TH_NOMEM, …: what was written stays, and is not
- *         all; replay into another new log */
+ *         TH_FENCED     somebody else plays into the same log
+ *         TH_FULL       more partitions than the place of a replay in time can be kept of
+ *         TH_UNAVAILABLE, TH_ABORTED, TH_CORRUPT, TH_NOMEM, …: what was written stays; run it again
+ */
 TH_MUST_USE
 enum th_code log_replay_run(const struct log_replay *replay, struct log_replayed *out,
                             struct th_err *err);

@@ -150,6 +150,38 @@ void replay_merge_pass(struct replay_merge *merge)
     merge->first = NULL;
 }
 
+static const struct lane *lane_of(const struct replay_merge *merge, enum topic topic, int part)
+{
+    size_t i = (size_t)part;
+
+    for (int t = 0; t < (int)topic; t++)
+        i += (size_t)th_log_partitions(merge->log, (enum topic)t);
+    return &merge->lanes[i];
+}
+
+int replay_merge_partitions(const struct replay_merge *merge, enum topic topic)
+{
+    return th_log_partitions(merge->log, topic);
+}
+
+int64_t replay_merge_place(const struct replay_merge *merge, enum topic topic, int part)
+{
+    const struct lane *lane = lane_of(merge, topic, part);
+
+    return lane->at < lane->page.n ? lane->page.at[lane->at].place.offset : lane->next.offset;
+}
+
+void replay_merge_seek(struct replay_merge *merge, enum topic topic, int part, int64_t offset)
+{
+    struct lane *lane = (struct lane *)lane_of(merge, topic, part);
+    int64_t to = offset < lane->end ? offset : lane->end;
+
+    if (to <= lane->next.offset)
+        return;
+    merge->done += to - lane->next.offset;
+    lane->next.offset = to;
+}
+
 void replay_merge_progress(const struct replay_merge *merge, int64_t *out_done, int64_t *out_size)
 {
     *out_done = merge->done < merge->size ? merge->done : merge->size;

@@ -22,6 +22,16 @@ enum th_code replay_merge_look(struct replay_merge *merge, const struct log_reco
                                struct th_err *err);
 void replay_merge_pass(struct replay_merge *merge);
 
+/* Of the log. */
+int replay_merge_partitions(const struct replay_merge *merge, enum topic topic);
+
+/* Where a partition stands: behind all that was passed. */
+int64_t replay_merge_place(const struct replay_merge *merge, enum topic topic, int part);
+
+/* Stand there, where one before stood; less than the partition's beginning is that, more than its
+ * end the end. Before anything is looked at. */
+void replay_merge_seek(struct replay_merge *merge, enum topic topic, int part, int64_t offset);
+
 /* In offsets of all partitions. */
 void replay_merge_progress(const struct replay_merge *merge, int64_t *out_done, int64_t *out_size);
 

@@ -252,15 +252,15 @@ static void print_replayed(const struct cli *cli, const struct ends *ends,
                            const struct log_replayed *replayed)
 {
     if (cli->is_json)
-        printf("{\"source\":\"%s\",\"target\":\"%s\",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64
-               ",\"bytes\":%" PRIu64 "}\n",
+        printf("{\"source\":\"%s\",\"target\":\"%s\",\"records\":%" PRIu64 ",\"resumed\":%" PRIu64
+               ",\"left_out\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n",
                th_log_id(ends->source), th_log_id(ends->target), replayed->records,
-               replayed->left_out, replayed->bytes);
+               replayed->resumed, replayed->left_out, replayed->bytes);
     else
-        printf("log %s was replayed from %s: %" PRIu64 " records, %" PRIu64
-               " left out; telehub view rebuild makes its views\n",
+        printf("log %s was replayed from %s: %" PRIu64 " records, %" PRIu64 " were there before, "
+               "%" PRIu64 " left out; telehub view rebuild makes its views\n",
                th_log_id(ends->target), th_log_id(ends->source), replayed->records,
-               replayed->left_out);
+               replayed->resumed, replayed->left_out);
 }
 
 static enum th_code replay_between(const struct cli *cli, const struct ends *ends,
@@ -353,7 +353,8 @@ const struct cli_command tool_move_commands[] = {
      copy_options, log_copy},
     {"replay", "SOURCE", 1, 1,
      "Play a log or an archive into a new log, to be looked at: only materialize works on it, "
-     "nobody is called. SOURCE: this, kafka://HOST:PORT/PREFIX, a database as libpq takes it, or "
+     "nobody is called; interrupted, it goes on when it is run again. SOURCE: this, "
+     "kafka://HOST:PORT/PREFIX, a database as libpq takes it, or "
      "the folder of an archive.",
      "  telehub replay this --to 'host=/run/postgresql dbname=telehub_replayed'\n"
      "  telehub replay /var/lib/telehub/archive --to 'dbname=look' --speed 100x \\\n"

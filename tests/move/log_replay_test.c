@@ -162,6 +162,135 @@ static void test_a_trimmed_log_is_played_from_where_it_begins(void **unused)
     th_log_close(source);
 }
 
+/* --- interrupted ------------------------------------------------------------------------------ */
+
+/* At the nth thing that is told, the log that is filled gets another owner. */
+struct mishap {
+    struct th_log *target;
+    int nth;
+};
+
+static void strike(void *arg, const struct log_progress *progress)
+{
+    struct mishap *mishap = arg;
+
+    assert_true(progress->done <= progress->size);
+    if (mishap->nth-- == 0)
+        memory_log_fence(mishap->target, LOG_APP_COPY, 0);
+}
+
+struct interrupted {
+    const char *says;
+    int speed;
+    int then; /* it goes on at that speed */
+    int partitions;
+    const char *filter;
+};
+
+static const struct interrupted interrupted[] = {
+    {"as fast as it goes", 0, 0, 4, NULL},
+    {"into another number of partitions", 0, 0, 7, NULL},
+    {"in time", 500, 500, 4, NULL},
+    {"in time, and then as fast as it goes", 500, 0, 4, NULL},
+    {"as fast as it goes, and then in time", 0, 1000, 4, NULL},
+    {"some of it", 500, 0, 4, "from=2023-11-14T22:13:21Z"},
+};
+
+/* Struck at the nth place and run again. False: it was whole before that. */
+static bool play_struck(const struct interrupted *how, const struct log_replay *asked,
+                        struct th_log *target, int nth, uint64_t records)
+{
+    struct mishap mishap = {target, nth};
+    struct log_replay replay = *asked;
+    struct log_replayed first;
+    struct log_replayed rest;
+    struct th_err err = {0};
+
+    replay.target = target;
+    replay.speed = how->speed;
+    replay.watch = (struct log_watch){strike, &mishap};
+    enum th_code code = log_replay_run(&replay, &first, &err);
+    if (code == TH_OK)
+        return false;
+    assert_int_equal(code, TH_FENCED);
+    replay.speed = how->then;
+    replay.watch = (struct log_watch){0};
+    if (log_replay_run(&replay, &rest, &err) != TH_OK)
+        fail_msg("%s", err.text);
+    assert_true(rest.resumed >= first.records);
+    assert_true(rest.resumed + rest.records == records);
+    assert_int_equal(log_replay_run(&replay, &rest, &err), TH_CONFLICT); /* it is whole */
+    return true;
+}
+
+static void test_an_interrupted_replay_goes_on(void **unused)
+{
+    (void)unused;
+    struct th_log *source = written();
+
+    for (size_t i = 0; i < TH_LEN(interrupted); i++) {
+        const struct interrupted *how = &interrupted[i];
+        struct log_replay replay = {.source = source, .slots = STORY_SLOTS, .batch_bytes = 4096};
+        struct log_replayed whole;
+        struct th_err err = {0};
+        int strikes = -1;
+
+        print_message("  %s\n", how->says);
+        if (how->filter)
+            assert_int_equal(replay_filter_parse(how->filter, &replay.filter, &err), TH_OK);
+        struct th_log *like = memory_log(how->partitions, 2);
+        replay.target = like;
+        assert_int_equal(log_replay_run(&replay, &whole, &err), TH_OK);
+        struct log_sums sums = sums_of(like, like);
+
+        bool is_struck = true;
+        for (int nth = 0; is_struck; nth = nth * 2 + 1, strikes++) {
+            struct th_log *target = memory_log(how->partitions, 3);
+            is_struck = play_struck(how, &replay, target, nth, whole.records);
+            struct log_sums there = sums_of(target, like);
+            if (how->partitions == 4) /* else partitions take turns */
+                assert_true(log_sums_agree(&sums, &there));
+            assert_true(sums.records == there.records && sums.bytes == there.bytes);
+            th_log_close(target);
+        }
+        assert_true(strikes > 2);
+        th_log_close(like);
+    }
+    th_log_close(source);
+}
+
+static void test_only_the_same_goes_on(void **unused)
+{
+    (void)unused;
+    struct th_log *source = written();
+    struct mishap mishap = {memory_log(4, 3), 1};
+    struct log_replay replay = {.source = source,
+                                .target = mishap.target,
+                                .slots = STORY_SLOTS,
+                                .batch_bytes = 4096,
+                                .watch = {strike, &mishap}};
+    struct log_replayed replayed;
+    struct th_err err = {0};
+
+    assert_int_equal(log_replay_run(&replay, &replayed, &err), TH_FENCED);
+    replay.watch = (struct log_watch){0};
+    replay.filter.from_us = 1;
+    assert_int_equal(log_replay_run(&replay, &replayed, &err), TH_CONFLICT);
+    assert_non_null(strstr(err.text, "another --filter"));
+    replay.filter.from_us = 0;
+    replay.slots++;
+    assert_int_equal(log_replay_run(&replay, &replayed, &err), TH_CONFLICT);
+    replay.slots--;
+    struct th_log *other = memory_log(4, 9);
+    replay.source = other;
+    assert_int_equal(log_replay_run(&replay, &replayed, &err), TH_CONFLICT);
+    replay.source = source;
+    assert_int_equal(log_replay_run(&replay, &replayed, &err), TH_OK);
+    th_log_close(other);
+    th_log_close(mishap.target);
+    th_log_close(source);
+}
+
 static void test_only_a_new_log_is_filled(void **unused)
 {
     (void)unused;
@@ -448,6 +577,8 @@ int main(void)
         cmocka_unit_test(test_the_same_records_at_any_speed),
         cmocka_unit_test(test_in_time_partitions_take_turns),
         cmocka_unit_test(test_a_trimmed_log_is_played_from_where_it_begins),
+        cmocka_unit_test(test_an_interrupted_replay_goes_on),
+        cmocka_unit_test(test_only_the_same_goes_on),
         cmocka_unit_test(test_only_a_new_log_is_filled),
         cmocka_unit_test(test_a_filter_keeps_what_it_names),
         cmocka_unit_test(test_a_filter_that_makes_no_sense_is_refused),

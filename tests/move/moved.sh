@@ -2,9 +2,9 @@
 # An installation moves and is looked at: a finished campaign and one that is paused half-way are
 # copied to another database with another number of partitions, after most of the log was dropped that
 # an archive has. What runs on the copy calls nobody, and then, resumed, each remaining person once.
-# Replayed, from the log and from an archive, the views are the same rows, and nobody is called. With
-# --kafka the copy lies in Kafka, and another one, in a database again, is made of that; there it is
-# Kafka that drops most of what it had.
+# Replayed, from the log and from an archive (killed on the way), the views are the same rows, and
+# nobody is called. With --kafka the copy lies in Kafka, and another one, in a database again, is made
+# of that; there it is Kafka that drops most of what it had.
 #
 #   tests/move/moved.sh [PEOPLE [SEED [--kafka]]]      300 people in each campaign by default
 set -euo pipefail
@@ -287,12 +287,27 @@ rows moved >"$work/rows"
 
 # --- replayed ----------------------------------------------------------------------------------
 
+# begin_replay SOURCE TARGET DATABASE: in time, killed when a little of it is there.
+begin_replay() {
+    TELEHUB_DIR=$dir "$telehub_bin" replay "$1" --to "$2" --speed 5x >"$work/replay" 2>&1 &
+    local replayer=$!
+    until [ "$(sql_in "$3" 'SELECT count(*) FROM eventlog.batch' 2>/dev/null || echo 0)" -gt 20 ]; do
+        kill -0 "$replayer" 2>/dev/null || fail "the replay ended: $(<"$work/replay")"
+        nap 0.05
+    done
+    kill -KILL "$replayer"
+    wait "$replayer" 2>/dev/null || true
+}
+
 telehub archive --to "$work/archive" >&2
 for source in this "$work/archive"; do
     name=replayed_$([ "$source" = this ] && echo log || echo archive)
     replayed=$(database "$name")
+    [ "$source" = this ] || begin_replay "$source" "$replayed" "$name"
     telehub replay "$source" --to "$replayed" --json >"$work/replayed" || fail "replay of $source"
     say "replayed: $(<"$work/replayed")"
+    jq -e --arg source "$source" '(.resumed > 0) == ($source != "this")' "$work/replayed" >/dev/null ||
+        fail "a replay that was killed begins anew: $(<"$work/replayed")"
     refuses 'name another' telehub replay "$source" --to "$replayed"
     export TELEHUB_DATABASE=$replayed
     for roles in '' gateway dispatch 'campaign retry' 'materialize dispatch'; do
