@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "connectors/kafka/kafka_consumers.h"
 #include "connectors/kafka/kafka_internal.h"
 
 #define ALL_PARTS   UINT64_MAX
@@ -29,7 +30,9 @@ struct kafka_bell {
     bool is_running;
     pthread_t thread;
 
-    int64_t *ends; /* the thread's own: as last seen, side by side with kafka_log.committed */
+    atomic_int *followed; /* side by side with kafka_log.committed: how many readers follow */
+    int64_t *ends;        /* the thread's own: as last seen, side by side likewise */
+    bool *asked;          /* likewise: the last look asks for it */
 };
 
 /* --- ringing ---------------------------------------------------------------------------------- */
@@ -66,27 +69,44 @@ static uint32_t watched(struct kafka_bell *bell)
     return topics;
 }
 
-static rd_kafka_topic_partition_list_t *list_of(const struct kafka_log *log, uint32_t topics)
+void kafka_bell_follow(struct kafka_bell *bell, const struct log_place *place, int by)
 {
+    atomic_fetch_add(&bell->followed[bell->log->first[place->topic] + (size_t)place->part], by);
+}
+
+static bool is_asked(const struct kafka_bell *bell, uint32_t topics, int topic, size_t at)
+{
+    return (topics >> topic & 1) && atomic_load(&bell->followed[at]) == 0;
+}
+
+static rd_kafka_topic_partition_list_t *list_of(struct kafka_bell *bell, uint32_t topics)
+{
+    const struct kafka_log *log = bell->log;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(64);
 
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        for (int part = 0; (topics >> topic & 1) && part < log->base.partitions[topic]; part++)
-            rd_kafka_topic_partition_list_add(list, log->topics[topic], part);
+        for (int part = 0; part < log->base.partitions[topic]; part++) {
+            size_t at = log->first[topic] + (size_t)part;
+            bell->asked[at] = is_asked(bell, topics, topic, at);
+            if (bell->asked[at])
+                rd_kafka_topic_partition_list_add(list, log->topics[topic], part);
+        }
     return list;
 }
 
 /* The list is in the order in which list_of made it. What this process itself has committed was
  * told already. */
-static void compare(struct kafka_bell *bell, uint32_t topics,
-                    const rd_kafka_topic_partition_list_t *list, struct kafka_grown *grown)
+static void compare(struct kafka_bell *bell, const rd_kafka_topic_partition_list_t *list,
+                    struct kafka_grown *grown)
 {
     const struct kafka_log *log = bell->log;
     int i = 0;
 
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        for (int part = 0; (topics >> topic & 1) && part < log->base.partitions[topic]; part++) {
+        for (int part = 0; part < log->base.partitions[topic]; part++) {
             size_t at = log->first[topic] + (size_t)part;
+            if (!bell->asked[at])
+                continue;
             int64_t end = list->elems[i++].offset;
             if (end > bell->ends[at] && end > atomic_load(&log->committed[at])) {
                 grown->topics |= UINT32_C(1) << topic;
@@ -105,10 +125,11 @@ static bool look(struct kafka_bell *bell)
 
     if (topics == 0)
         return false;
-    TH_AUTO(kafka_list) rd_kafka_topic_partition_list_t *list = list_of(bell->log, topics);
-    if (kafka_scout_stable(bell->log->scout, list, NULL) != TH_OK)
+    TH_AUTO(kafka_list) rd_kafka_topic_partition_list_t *list = list_of(bell, topics);
+    atomic_fetch_add(&bell->log->asked, (unsigned)list->cnt);
+    if (list->cnt == 0 || kafka_scout_stable(bell->log->scout, list, NULL) != TH_OK)
         return false; /* a hint may be lost */
-    compare(bell, topics, list, &grown);
+    compare(bell, list, &grown);
     kafka_bell_ring(bell, &grown);
     return grown.topics != 0;
 }
@@ -127,9 +148,16 @@ static void *run(void *arg)
             quiet = 0;
         else if (quiet < QUIET_LOOKS)
             quiet++;
-        kafka_reader_retire(bell->log);
+        kafka_consumers_retire(bell->log);
     }
     return NULL;
+}
+
+static void free_arrays(struct kafka_bell *bell)
+{
+    free(bell->ends);
+    free(bell->followed);
+    free(bell->asked);
 }
 
 enum th_code kafka_bell_new(struct kafka_log *log, struct kafka_bell **out_bell, struct th_err *err)
@@ -141,12 +169,14 @@ enum th_code kafka_bell_new(struct kafka_log *log, struct kafka_bell **out_bell,
         return th_fail(err, TH_NOMEM, "a bell");
     bell->log = log;
     bell->ends = calloc(n, sizeof *bell->ends);
+    bell->followed = calloc(n, sizeof *bell->followed);
+    bell->asked = calloc(n, sizeof *bell->asked);
     bell->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!bell->ends || bell->stop < 0) {
+    if (!bell->ends || !bell->followed || !bell->asked || bell->stop < 0) {
         int failed = errno;
         if (bell->stop >= 0)
             close(bell->stop);
-        free(bell->ends);
+        free_arrays(bell);
         free(bell);
         return th_fail(err, TH_IO, "a bell: %s", strerror(failed));
     }
@@ -165,7 +195,7 @@ void kafka_bell_free(struct kafka_bell *bell)
     }
     close(bell->stop);
     pthread_mutex_destroy(&bell->lock);
-    free(bell->ends);
+    free_arrays(bell);
     free(bell);
 }
 

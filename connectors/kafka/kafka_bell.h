@@ -1,6 +1,6 @@
-/* kafka_bell.h - wakes listeners when topics grow: by writers of this process at once; by others
- * when a look at the ends of the partitions, every watch_ms (three times that while nothing comes),
- * finds them moved. Any thread.
+/* kafka_bell.h - wakes listeners when topics grow: by writers of this process at once; by others as
+ * soon as a reader that follows the partition hears of it, else when a look at the ends, every
+ * watch_ms (three times that while nothing comes), finds them moved. Any thread.
  */
 #ifndef TELEHUB_CONNECTORS_KAFKA_KAFKA_BELL_H
 #define TELEHUB_CONNECTORS_KAFKA_KAFKA_BELL_H
@@ -23,6 +23,9 @@ enum th_code kafka_bell_new(struct kafka_log *log, struct kafka_bell **out_bell,
 void kafka_bell_free(struct kafka_bell *bell);
 
 void kafka_bell_ring(struct kafka_bell *bell, const struct kafka_grown *grown);
+
+/* by 1: somebody waits for this partition's records and will ring; it needs no look until by -1. */
+void kafka_bell_follow(struct kafka_bell *bell, const struct log_place *place, int by);
 
 /* Entries of the driver's table. */
 enum th_code kafka_listener_open(struct th_log *base, uint32_t topics,

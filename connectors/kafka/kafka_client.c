@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 
 #include "common/clock.h"
 #include "connectors/kafka/kafka_headers.h"
 #include "connectors/kafka/kafka_security.h"
+
+#define LATE_NS 1000000UL
 
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
@@ -168,16 +171,24 @@ static void conf_set_int(struct conf *conf, const char *name, int value)
     conf_set(conf, name, text);
 }
 
+static int fetch_wait_ms(enum kafka_purpose purpose)
+{
+    return purpose == KAFKA_READS     ? KAFKA_READS_WAIT_MS
+           : purpose == KAFKA_FOLLOWS ? KAFKA_FOLLOWS_WAIT_MS
+                                      : KAFKA_SCOUTS_WAIT_MS;
+}
+
 static void conf_purpose(struct conf *conf, const struct kafka_log_config *config,
                          enum kafka_purpose purpose, const char *id)
 {
     switch (purpose) {
     case KAFKA_READS:
+    case KAFKA_FOLLOWS:
     case KAFKA_SCOUTS:
     case KAFKA_PEEKS:
         conf_set_all(conf, consumer_settings, TH_LEN(consumer_settings));
         conf_set(conf, "group.id", id);
-        conf_set_int(conf, "fetch.wait.max.ms", purpose == KAFKA_READS ? KAFKA_FETCH_WAIT_MS : 5);
+        conf_set_int(conf, "fetch.wait.max.ms", fetch_wait_ms(purpose));
         if (purpose == KAFKA_PEEKS)
             conf_set(conf, "isolation.level", "read_uncommitted");
         break;
@@ -235,6 +246,21 @@ static enum th_code make_conf(const struct kafka_log_config *config, enum kafka_
     return TH_OK;
 }
 
+/* The library's main loop waits in whole milliseconds and spins through the rest of the last one
+ * before each of its timers, of which every client has one a second: of a client that does nothing
+ * that was nearly all. Threads that may be woken a millisecond late do not wake within it. They
+ * inherit this from who makes them. */
+static rd_kafka_t *new_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *why, size_t size)
+{
+    int slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+
+    (void)prctl(PR_SET_TIMERSLACK, LATE_NS, 0, 0, 0);
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, size);
+    if (slack_ns > 0)
+        (void)prctl(PR_SET_TIMERSLACK, (unsigned long)slack_ns, 0, 0, 0);
+    return rk;
+}
+
 enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka_purpose purpose,
                                const char *id, const char *name, struct kafka_client **out_client,
                                struct th_err *err)
@@ -246,10 +272,11 @@ enum th_code kafka_client_open(const struct kafka_log_config *config, enum kafka
 
     if (!client)
         return th_fail(err, TH_NOMEM, "a Kafka client");
+    client->purpose = purpose;
     kafka_trouble_init(&client->trouble, has_old_scram(config));
     TH_TRY(make_conf(config, purpose, id, name, client, &conf, err));
     client->rk =
-        rd_kafka_new(is_producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
+        new_client(is_producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!client->rk) {
         rd_kafka_conf_destroy(conf);
         return th_fail(err, TH_INVALID, "kafka: %s", why);
@@ -296,6 +323,7 @@ rd_kafka_resp_err_t kafka_client_assign(struct kafka_client *client,
                                         const rd_kafka_topic_partition_list_t *list)
 {
     forget_taken(client);
+    client->was_assigned = true;
     return rd_kafka_assign(client->rk, list);
 }
 

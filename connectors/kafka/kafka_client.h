@@ -15,6 +15,8 @@
 
 enum kafka_purpose {
     KAFKA_READS,   /* a consumer of committed records, assigned by hand */
+    KAFKA_FOLLOWS, /* the same, for who has nothing to read for long: it asks seldom, and then waits
+                    */
     KAFKA_SCOUTS,  /* the same, for questions: what is at the end, which record lies there */
     KAFKA_PEEKS,   /* the same, but sees what is not committed yet */
     KAFKA_APPENDS, /* an idempotent producer; batches leave only when flushed */
@@ -23,6 +25,8 @@ enum kafka_purpose {
 
 struct kafka_client {
     rd_kafka_t *rk;
+    enum kafka_purpose purpose;
+    bool was_assigned;      /* a consumer, since it was opened */
     atomic_bool is_tainted; /* a request timed out or a connection was lost since it was cleared */
     atomic_bool is_down;    /* no broker can be reached; cleared by whoever hears from one */
     atomic_bool is_denied;  /* credentials were refused */
@@ -35,9 +39,11 @@ struct kafka_client {
     int64_t empty_us; /* when it was found so; 0: it was not, since */
 };
 
-#define KAFKA_FETCH_WAIT_MS                                                                        \
-    250 /* of KAFKA_READS, for something to come: what an idle one costs                           \
-         */
+/* How long a fetch waits for something to come; a record ends it at once. What is assigned
+ * meanwhile waits for its end. */
+#define KAFKA_READS_WAIT_MS   250
+#define KAFKA_FOLLOWS_WAIT_MS 2000
+#define KAFKA_SCOUTS_WAIT_MS  5
 
 /* id: the transactional id of KAFKA_COMMITS, the group of consumers, otherwise NULL. name is what
  * the broker logs as the client. Errors: TH_NOMEM, TH_INVALID */

@@ -78,6 +78,7 @@ struct kafka_log {
     atomic_uint_fast64_t undone;
     atomic_uint_fast64_t reinits;
     atomic_uint_fast64_t unseen;
+    atomic_uint_fast64_t asked;
 };
 
 static inline struct kafka_log *kafka_of(struct th_log *log)
@@ -171,9 +172,6 @@ enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, str
                                struct log_records *out, struct th_err *err);
 void kafka_reader_seek(struct th_log_reader *base, struct log_place place);
 void kafka_reader_close(struct th_log_reader *base);
-
-/* Close a consumer that has waited long for its next reader, if there is one. */
-void kafka_reader_retire(struct kafka_log *log);
 
 /* --- kafka_trim.c ------------------------------------------------------------------------- */
 

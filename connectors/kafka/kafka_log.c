@@ -27,6 +27,7 @@ struct kafka_log_config kafka_config_filled(const struct kafka_log_config *confi
     filled.call_timeout_ms = or_default(config->call_timeout_ms, 8000);
     filled.visible_wait_ms = or_default(config->visible_wait_ms, 200);
     filled.watch_ms = or_default(config->watch_ms, 100);
+    filled.idle_ms = or_default(config->idle_ms, 5000);
     filled.rest_ms = or_default(config->rest_ms, 24 * 3600 * 1000);
     filled.idem_kept_s = or_default(config->idem_kept_s, 48 * 3600);
     filled.idem_bytes = config->idem_bytes ? config->idem_bytes : (size_t)256 << 20;
@@ -323,5 +324,6 @@ struct kafka_log_status kafka_log_status(struct th_log *log)
         .undone = atomic_load(&kafka->undone),
         .reinits = atomic_load(&kafka->reinits),
         .unseen = atomic_load(&kafka->unseen),
+        .asked = atomic_load(&kafka->asked),
     };
 }

@@ -44,6 +44,7 @@ struct kafka_log_config {
     int call_timeout_ms;        /* 8 000: appends, ends, snapshots */
     int visible_wait_ms;        /* 200 */
     int watch_ms;               /* 100: between two looks for what others wrote */
+    int idle_ms;                /* 5 000: a reader that had nothing for so long follows */
     int rest_ms;                /* 86 400 000 = 1 day: a slot that rests commits its place again */
     int idem_kept_s;            /* 172 800 = 48 h */
     size_t idem_bytes;          /* 256 MiB of keys and answers in memory; more is TH_FULL */
@@ -76,6 +77,7 @@ struct kafka_log_status {
     uint64_t undone;   /* commits whose answer was lost, found not to have happened */
     uint64_t reinits;  /* producers replaced, for whatever reason */
     uint64_t unseen;   /* reads that gave up waiting for what was committed */
+    uint64_t asked;    /* partitions of which it was asked whether others have written there */
 };
 
 struct kafka_log_status kafka_log_status(struct th_log *log);

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/kafka/kafka_consumers.h"
 #include "connectors/kafka/kafka_headers.h"
 #include "connectors/kafka/kafka_internal.h"
 
 #define BUFFER_BYTES  ((size_t)1 << 20) /* fetched and waiting here; once more while one starves */
 #define LOOK_US       (100 * TH_US_PER_MS)
-#define RETIRE_US     (10 * TH_US_PER_SEC) /* without a reader */
 #define POLL_MS       5
 #define FIRST_WAIT_MS 5000 /* for the first answer after an assignment, which may connect */
 #define OWED_WAIT_MS  5000 /* for what is there for all to see */
@@ -43,6 +43,8 @@ struct reader {
     struct kafka_client *client; /* borrowed from the log */
     bool is_assigned;            /* the consumer stands where the parts' messages end */
     int64_t looked_us;           /* when the parts beyond were last looked at */
+    int64_t came_us;             /* when the last record came, or it was opened */
+    atomic_bool follows;         /* it rings when something comes, and nobody else looks */
     bool has_heard; /* from the broker since the consumer was assigned: from then on it is quick */
     size_t buffered;
     struct part *last; /* whose record came last; the next is mostly of the same */
@@ -59,78 +61,6 @@ static int64_t now_us(void)
 static struct kafka_log *log_of(const struct reader *reader)
 {
     return kafka_of(reader->base.log);
-}
-
-/* --- consumers that wait for their next reader -------------------------------------------------
- */
-
-/* Without this the first answer about each topic may take a second. */
-static void know_topics(struct kafka_client *client, int timeout_ms)
-{
-    const struct rd_kafka_metadata *metadata;
-
-    if (rd_kafka_metadata(client->rk, 1, NULL, &metadata, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_metadata_destroy(metadata);
-}
-
-/* With the lock: take the one that rests longest, if it has rested so long. */
-static struct kafka_client *first_rested(struct kafka_log *log, int64_t rested_us)
-{
-    if (log->idle_n == 0 || now_us() - log->idle[0]->rests_us < rested_us)
-        return NULL;
-    struct kafka_client *client = log->idle[0];
-    log->idle_n--;
-    memmove(log->idle, log->idle + 1, log->idle_n * sizeof(struct kafka_client *));
-    return client;
-}
-
-/* The one that rests longest: a fetch of its last reader may still be on its way, and the first of
- * the next one waits for it. While there is room, another one is opened rather than waited for. */
-static struct kafka_client *take_idle(struct kafka_log *log)
-{
-    pthread_mutex_lock(&log->idle_lock);
-    bool is_full = log->idle_n == KAFKA_IDLE_MAX;
-    struct kafka_client *client =
-        first_rested(log, is_full ? 0 : KAFKA_FETCH_WAIT_MS * TH_US_PER_MS);
-    pthread_mutex_unlock(&log->idle_lock);
-    return client;
-}
-
-/* Even one that rests costs: its library looks after it every second. */
-void kafka_reader_retire(struct kafka_log *log)
-{
-    pthread_mutex_lock(&log->idle_lock);
-    struct kafka_client *client = first_rested(log, RETIRE_US);
-    pthread_mutex_unlock(&log->idle_lock);
-    kafka_client_close(client);
-}
-
-static enum th_code borrow(struct kafka_log *log, struct kafka_client **out_client,
-                           struct th_err *err)
-{
-    char group[KAFKA_NAME_MAX];
-
-    struct kafka_client *client = take_idle(log);
-    if (client) {
-        *out_client = client;
-        return TH_OK;
-    }
-    snprintf(group, sizeof group, "%sreader", log->config.prefix);
-    TH_TRY(kafka_client_open(&log->config, KAFKA_READS, group, group, out_client, err));
-    know_topics(*out_client, log->config.call_timeout_ms);
-    return TH_OK;
-}
-
-static void give_back(struct kafka_log *log, struct kafka_client *client)
-{
-    client->rests_us = now_us();
-    if (kafka_client_assign(client, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        pthread_mutex_lock(&log->idle_lock);
-        if (log->idle_n < KAFKA_IDLE_MAX)
-            log->idle[log->idle_n++] = TH_TAKE(client);
-        pthread_mutex_unlock(&log->idle_lock);
-    }
-    kafka_client_close(client);
 }
 
 /* --- messages of a partition -------------------------------------------------------------------
@@ -175,6 +105,82 @@ static enum th_code keep(struct reader *reader, struct part *part, rd_kafka_mess
     part->seen_to = message->offset + 1;
     reader->buffered += size_of(&kept);
     return TH_OK;
+}
+
+/* --- following --------------------------------------------------------------------------------
+ */
+
+static void unfollow(struct reader *reader)
+{
+    if (atomic_exchange(&reader->follows, false))
+        for (size_t i = 0; i < reader->n; i++)
+            kafka_bell_follow(log_of(reader)->bell, &reader->parts[i].next, -1);
+}
+
+/* Something has come: also for others that listen. Whoever follows does so no more until it has
+ * been idle again. A thread of the library; it calls when the queue was empty. */
+static void ring(rd_kafka_t *rk, void *arg)
+{
+    struct reader *reader = arg;
+    struct kafka_grown grown = {0};
+
+    (void)rk;
+    if (!atomic_load(&reader->follows))
+        return;
+    unfollow(reader);
+    for (size_t i = 0; i < reader->n; i++) {
+        enum topic topic = reader->parts[i].next.topic;
+        grown.topics |= UINT32_C(1) << topic;
+        grown.parts[topic] |= UINT64_C(1) << (reader->parts[i].next.part % 64);
+    }
+    kafka_bell_ring(log_of(reader)->bell, &grown);
+}
+
+static void set_ring(struct reader *reader, struct reader *or_null)
+{
+    TH_AUTO(kafka_queue)
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(reader->client->rk);
+
+    if (queue)
+        rd_kafka_queue_cb_event_enable(queue, or_null ? ring : NULL, or_null);
+}
+
+/* Once this returns, nobody rings for it any more. */
+static void leave_client(struct reader *reader)
+{
+    if (reader->client->purpose == KAFKA_FOLLOWS)
+        set_ring(reader, NULL);
+    unfollow(reader);
+    kafka_consumers_take_back(log_of(reader), reader->client);
+}
+
+static void exchange(struct reader *reader, struct kafka_client *client)
+{
+    leave_client(reader);
+    reader->client = client;
+    reader->is_assigned = false;
+    if (client->purpose == KAFKA_FOLLOWS)
+        set_ring(reader, reader);
+}
+
+/* Four fetches a second of each reader, and looks at the ends, are most of what an installation
+ * does that does nothing. A fetch that waits for longer is ended by a record just as soon; but it
+ * would hold up the next assignment, so that needs another consumer. When none can be had now, all
+ * stays as it is for a while. What came before this is taken after it. */
+static void follow(struct reader *reader)
+{
+    struct kafka_client *client;
+
+    if (reader->client->purpose != KAFKA_FOLLOWS) {
+        if (kafka_consumers_follower(log_of(reader), &client, NULL) != TH_OK) {
+            reader->came_us = now_us();
+            return;
+        }
+        exchange(reader, client);
+    }
+    for (size_t i = 0; i < reader->n; i++)
+        kafka_bell_follow(log_of(reader)->bell, &reader->parts[i].next, 1);
+    atomic_store(&reader->follows, true);
 }
 
 /* --- opening -----------------------------------------------------------------------------------
@@ -225,12 +231,13 @@ enum th_code kafka_reader_open(struct th_log *base, const struct log_place *from
     if (!reader)
         return th_fail(err, TH_NOMEM, "a reader of %zu partitions", n);
     reader->base.log = base;
+    reader->came_us = now_us();
     reader->n = n;
     for (size_t i = 0; i < n; i++)
         reader->parts[i] = (struct part){.next = from[i], .seen_to = from[i].offset};
     enum th_code code = look_at_ends(reader, err);
     if (code == TH_OK)
-        code = borrow(kafka_of(base), &reader->client, err);
+        code = kafka_consumers_borrow(kafka_of(base), &reader->client, err);
     if (code != TH_OK) {
         free(reader);
         return code;
@@ -247,7 +254,7 @@ void kafka_reader_close(struct th_log_reader *base)
         drop(reader, &reader->parts[i]);
         free(reader->parts[i].at);
     }
-    give_back(log_of(reader), reader->client);
+    leave_client(reader);
     free(reader);
 }
 
@@ -277,6 +284,11 @@ void kafka_reader_seek(struct th_log_reader *base, struct log_place place)
 /* With explicit offsets, never by seeking. What waits here already is not fetched again. */
 static enum th_code assign(struct reader *reader, struct th_err *err)
 {
+    if (reader->client->purpose == KAFKA_FOLLOWS && reader->client->was_assigned) {
+        struct kafka_client *client;
+        TH_TRY(kafka_consumers_borrow(log_of(reader), &client, err));
+        exchange(reader, client);
+    }
     TH_AUTO(kafka_list)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->n);
 
@@ -608,6 +620,13 @@ static bool is_in_the_dark(const struct reader *reader)
     return is_any_beyond(reader) || kafka_client_may_rest(reader->client);
 }
 
+static bool is_idle(const struct reader *reader)
+{
+    return !atomic_load(&reader->follows) && reader->is_assigned && reader->buffered == 0 &&
+           !is_any_beyond(reader) && !is_any_starving(reader) &&
+           now_us() - reader->came_us > log_of(reader)->config.idle_ms * TH_US_PER_MS;
+}
+
 enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, struct th_arena *arena,
                                struct log_records *out, struct th_err *err)
 {
@@ -616,8 +635,15 @@ enum th_code kafka_reader_read(struct th_log_reader *base, size_t bytes_max, str
     want_committed(reader);
     if (is_in_the_dark(reader) && now_us() - reader->looked_us > LOOK_US)
         TH_TRY(look_at_ends(reader, err));
+    if (is_idle(reader))
+        follow(reader);
     if (!reader->is_assigned)
         TH_TRY(assign(reader, err));
     TH_TRY(fetch(reader, err));
-    return hand_out(reader, bytes_max, arena, out, err);
+    TH_TRY(hand_out(reader, bytes_max, arena, out, err));
+    if (out->n == 0)
+        return TH_OK;
+    reader->came_us = now_us();
+    unfollow(reader);
+    return TH_OK;
 }
