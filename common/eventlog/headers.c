@@ -108,7 +108,7 @@ bool log_headers_next(struct th_str *rest, struct log_header *out)
     return true;
 }
 
-bool log_headers_are_whole(struct th_str headers)
+bool log_headers_can_be_read(struct th_str headers)
 {
     struct log_header header;
     size_t n = 0;

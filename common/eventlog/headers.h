@@ -36,7 +36,12 @@ void log_headers_add(struct th_buf *headers, const struct log_header *header);
  * (rest->n == 0), or what is left is damaged (it is more, and *rest stays). */
 bool log_headers_next(struct th_str *rest, struct log_header *out);
 
+bool log_headers_can_be_read(struct th_str headers);
+
 /* Can all of it be read, and are they not too many? Any bytes whatever. */
-bool log_headers_are_whole(struct th_str headers);
+static inline bool log_headers_are_whole(struct th_str headers)
+{
+    return headers.n == 0 || log_headers_can_be_read(headers); /* nearly all records have none */
+}
 
 #endif

@@ -121,7 +121,7 @@ enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size
 
 /* --- records ---------------------------------------------------------------------------- */
 
-static bool get_varint(const struct pg_block *block, size_t *at, uint64_t *out)
+static inline bool get_varint(const struct pg_block *block, size_t *at, uint64_t *out)
 {
     uint64_t value = 0;
 
@@ -136,7 +136,7 @@ static bool get_varint(const struct pg_block *block, size_t *at, uint64_t *out)
     return false;
 }
 
-static bool get_bytes(const struct pg_block *block, size_t *at, struct th_str *out)
+static inline bool get_bytes(const struct pg_block *block, size_t *at, struct th_str *out)
 {
     uint64_t size;
 
@@ -145,6 +145,16 @@ static bool get_bytes(const struct pg_block *block, size_t *at, struct th_str *o
     *out = (struct th_str){block->bytes + *at, (size_t)size};
     *at += (size_t)size;
     return true;
+}
+
+/* Nearly all records have none: one byte of 0. */
+static bool get_headers(const struct pg_block *block, size_t *at, struct th_str *out)
+{
+    if (*at < block->size && block->bytes[*at] == 0) {
+        *out = (struct th_str){block->bytes + ++*at, 0};
+        return true;
+    }
+    return get_bytes(block, at, out) && log_headers_are_whole(*out);
 }
 
 bool pg_walk_next(struct pg_walk *walk, const struct pg_block *block, struct log_record *out)
@@ -164,7 +174,7 @@ bool pg_walk_next(struct pg_walk *walk, const struct pg_block *block, struct log
     out->at_us = (int64_t)((uint64_t)next.at_us + number);
     if (!get_bytes(block, &next.at, &out->key))
         return false;
-    if (!get_bytes(block, &next.at, &out->headers) || !log_headers_are_whole(out->headers))
+    if (!get_headers(block, &next.at, &out->headers))
         return false;
     if (!get_bytes(block, &next.at, &out->value))
         return false;
