@@ -1,6 +1,8 @@
 #include "common/clock.h"
 #include "common/encode.h"
+#include "common/eventlog/headers.h"
 #include "common/eventlog/topic.h"
+#include "common/json_out.h"
 #include "common/log_line.h"
 #include "processors/main/tools.h"
 #include "schemas/events.h"
@@ -97,6 +99,26 @@ static void put_bytes(struct th_buf *out, struct th_str bytes)
     th_buf_add_char(out, '"');
 }
 
+static void put_headers(struct th_buf *out, struct th_str headers)
+{
+    struct th_json_out json = {out, true};
+    struct log_header header;
+
+    if (headers.n == 0)
+        return;
+    th_json_begin_array(&json, "headers");
+    while (log_headers_next(&headers, &header)) {
+        th_json_begin(&json, NULL);
+        th_json_put_str(&json, "name", header.name);
+        if (header.is_null)
+            th_json_put_null(&json, "bytes");
+        else
+            put_bytes(out, header.value);
+        th_json_end(&json);
+    }
+    th_json_end_array(&json);
+}
+
 static enum th_code print_record(const struct cli *cli, const struct log_record *record,
                                  struct th_arena *arena)
 {
@@ -113,8 +135,10 @@ static enum th_code print_record(const struct cli *cli, const struct log_record 
         th_buf_add(&shown, th_buf_str(&json));
     else
         put_masked(&shown, th_buf_str(&json));
-    if (cli_has(cli, "--bytes"))
+    if (cli_has(cli, "--bytes")) {
         put_bytes(&shown, record->value);
+        put_headers(&shown, record->headers);
+    }
     TH_TRY(th_buf_status(&json));
     TH_TRY(th_buf_status(&shown));
     printf("{\"topic\":\"%s\",\"part\":%d,\"offset\":%lld,\"event\":%.*s}\n",
@@ -267,7 +291,8 @@ static const struct cli_option tail_options[] = {
     {"--last", "N", "begin so many records before the end of each partition (default: 10)", false},
     {"--all", NULL, "begin at the beginning", false},
     {"--personal", NULL, "show telephone numbers whole", false},
-    {"--bytes", NULL, "add each value's bytes, hexadecimal; telephone numbers stand in them",
+    {"--bytes", NULL,
+     "add each value's bytes, hexadecimal, and its headers; telephone numbers stand in them",
      false},
     {NULL, NULL, NULL, false},
 };

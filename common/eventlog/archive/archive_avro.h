@@ -5,8 +5,8 @@
  *
  * The date is that of the append, in UTC. A file holds events of one schema, in the log's order;
  * its schema is the one they were written with, its name says from which offset on the run that
- * made it went, and which file of that run it is. What the partition's keys and offsets were is
- * not in there: the archive of segments is what can be restored.
+ * made it went, and which file of that run it is. What the records' keys, headers and offsets were
+ * is not in there: the archive of segments is what can be restored.
  *
  * A run that did not come to its end has written files that TAKEN does not count; the next one
  * begins where that one began and writes the same files again, with what they have and more. So no
