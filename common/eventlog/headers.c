@@ -65,7 +65,8 @@ void log_headers_add(struct th_buf *headers, const struct log_header *header)
 /* --- reading ------------------------------------------------------------------------------------
  */
 
-/* A last byte of zero adds nothing: the same number can be written shorter. */
+/* A last byte of zero adds nothing: the same number can be written shorter. The tenth byte has room
+ * for one bit more. */
 static bool get_varint(struct th_str *rest, uint64_t *out)
 {
     uint64_t value = 0;
@@ -76,7 +77,7 @@ static bool get_varint(struct th_str *rest, uint64_t *out)
         if (!(byte & 0x80)) {
             *rest = (struct th_str){rest->p + i + 1, rest->n - i - 1};
             *out = value;
-            return byte != 0 || i == 0;
+            return (byte != 0 || i == 0) && (i < 9 || byte == 1);
         }
     }
     return false;
