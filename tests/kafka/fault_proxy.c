@@ -241,6 +241,24 @@ static void take_away(struct fault_proxy *proxy, struct pair *pair, size_t n)
     pair->broker = -1;
 }
 
+static void put32(char *p, size_t value)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (char)(value >> (8 * (3 - i)));
+}
+
+/* Up to version 2: length, the request's number, time to wait, and the error. */
+static bool refuse(const struct pair *pair, int error)
+{
+    char answer[14] = {0};
+
+    put32(answer, sizeof answer - 4);
+    memcpy(answer + 4, pair->in.p + 8, 4);
+    answer[12] = (char)(error >> 8);
+    answer[13] = (char)error;
+    return send_all(pair->client, answer, sizeof answer);
+}
+
 /* The whole frame at the beginning: true when the one behind it may be looked at. */
 static bool forward_one(struct fault_proxy *proxy, struct pair *pair, size_t n)
 {
@@ -256,6 +274,12 @@ static bool forward_one(struct fault_proxy *proxy, struct pair *pair, size_t n)
         return false;
     if (rule && rule->is.fate == FAULT_LATE) {
         take_away(proxy, pair, n);
+        return false;
+    }
+    if (rule && rule->is.fate == FAULT_REFUSE) {
+        if (refuse(pair, rule->is.error))
+            return true;
+        cut(pair);
         return false;
     }
     pair->is_muted = pair->is_muted || (rule && rule->is.fate == FAULT_LOSE_ANSWER);

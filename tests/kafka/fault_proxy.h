@@ -40,6 +40,7 @@ enum fault_fate {
                            become of its client; its connection stays open and silent */
     FAULT_LOSE_REQUEST, /* its connection is cut before the broker sees it */
     FAULT_LOSE_ANSWER,  /* the broker gets it, and when it answers the connection is cut */
+    FAULT_REFUSE,       /* AddOffsetsToTxn: answered here with an error; the broker never sees it */
 };
 
 /* Which requests of a client, from now on, have a fate. Of several rules that strike the same
@@ -48,6 +49,7 @@ struct fault_rule {
     const char *client_id; /* borrowed for the call */
     uint64_t apis;
     enum fault_fate fate;
+    int error;       /* of FAULT_REFUSE: Kafka's code */
     unsigned skip;   /* so many pass before it strikes */
     unsigned times;  /* so often it strikes; 0: for ever */
     bool until_init; /* ends when the client asks for a new epoch, as whoever resolves a lost answer
