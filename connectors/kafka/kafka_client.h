@@ -57,7 +57,7 @@ void kafka_client_close(struct kafka_client *client);
 
 TH_AUTO_DEFINE(kafka_client, struct kafka_client *, kafka_client_close)
 
-/* The three below are for one thread at a time. As rd_kafka_assign: a consumer reads these. */
+/* The four below are for one thread at a time. As rd_kafka_assign: a consumer reads these. */
 rd_kafka_resp_err_t kafka_client_assign(struct kafka_client *client,
                                         const rd_kafka_topic_partition_list_t *list);
 
