@@ -1,4 +1,4 @@
-"""Archives as Avro files, opened by readers of others: fastavro, and DuckDB's extension avro.
+"""Archives as Avro files, opened by readers of others: fastavro, DuckDB's extension avro, Spark.
 
     readers.py DIR
 
@@ -106,7 +106,44 @@ def with_duckdb(written, files):
     print(f"DuckDB {duckdb.__version__}: {events} events of {len(written)} kinds")
 
 
+def with_spark(written, files):
+    if not os.environ.get("TELEHUB_SPARK"):
+        print("skipped: Spark (TELEHUB_SPARK=1 fetches it)")
+        return
+    jars = ",".join(glob.glob(os.path.join(sys.prefix, "jars", "spark-avro_*.jar")))
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        print("skipped: Spark is not installed")
+        return
+    if not jars:
+        print("skipped: Spark has no spark-avro")
+        return
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.jars", jars)
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    events = 0
+    for name, bodies in written.items():
+        # As an analyst would: the topic's folder with its days, of one kind of event.
+        (topic,) = {os.path.dirname(os.path.dirname(path)) for path in files[name]}
+        rows = spark.read.format("avro").option("pathGlobFilter", f"{name}-v*.avro").load(topic)
+        count, tenants, days = rows.selectExpr("count(*)", "count(meta.tenant)", "count(date)").first()
+        if count != sum(bodies.values()) or tenants != count or days != count:
+            fail(f"Spark reads {count} {name}, {sum(bodies.values())} were written")
+        events += count
+    print(f"Spark {spark.version}: {events} events of {len(written)} kinds, by day")
+    spark.stop()
+
+
 if __name__ == "__main__":
     expected = load(sys.argv[1])
     with_fastavro(*expected)
     with_duckdb(*expected)
+    with_spark(*expected)
