@@ -47,35 +47,50 @@ static enum th_code put_headers(const struct log_record *record, struct th_buf *
     return th_buf_status(out);
 }
 
+/* What others write may be larger than what we may: the letter has the beginning of it. Replaces
+ * *detail, by text, where something is missing. */
+static void cut_to_fit(const struct log_record *record, enum th_code code, struct th_str *key,
+                       struct th_str *value, struct th_str *detail, char text[static 96])
+{
+    *key = record->key;
+    *value = record->value;
+    if (key->n > LOG_KEY_SIZE_MAX) {
+        key->n = LOG_KEY_SIZE_MAX;
+        snprintf(text, 96, "%s; the key is cut from %zu bytes", th_code_text(code), record->key.n);
+        *detail = th_str(text);
+    }
+    if (value->n > ROOM_MAX) {
+        value->n = ROOM_MAX;
+        snprintf(text, 96, "%s; the value is cut from %zu bytes", th_code_text(code),
+                 record->value.n);
+        *detail = th_str(text);
+    } else if (!has_room_for_headers(record)) {
+        snprintf(text, 96, "%s; its headers of %zu bytes are left out", th_code_text(code),
+                 record->headers.n);
+        *detail = th_str(text);
+    }
+}
+
 static enum th_code put_dead_letter(struct slot *slot, const struct log_record *record,
                                     const struct meta *meta, enum th_code code,
                                     struct th_str detail)
 {
-    struct th_str value = record->value;
     struct input input = {.type = INPUT_EVENT, .now_us = slot->now_us};
     TH_AUTO(th_buf) struct th_buf headers = {0};
+    struct th_str key, value;
     char cut_note[96];
     char version[32];
 
     if (!th_str_is_utf8(detail))
         detail = th_str(th_code_text(code));
-    if (value.n > ROOM_MAX) {
-        value.n = ROOM_MAX;
-        snprintf(cut_note, sizeof cut_note, "%s; the value is cut from %zu bytes",
-                 th_code_text(code), record->value.n);
-        detail = th_str(cut_note);
-    } else if (!has_room_for_headers(record)) {
-        snprintf(cut_note, sizeof cut_note, "%s; its headers of %zu bytes are left out",
-                 th_code_text(code), record->headers.n);
-        detail = th_str(cut_note);
-    }
+    cut_to_fit(record, code, &key, &value, &detail, cut_note);
     snprintf(version, sizeof version, "%s fold %d", TELEHUB_VERSION, slot->ops->fold_version);
 
     struct event event = {
         .type = EVENT_DEAD_LETTER,
         .as.dead_letter = {.meta = *meta,
                            .topic = th_str(topic_name(record->place.topic)),
-                           .key = record->key,
+                           .key = key,
                            .value = value,
                            .consumer = th_str(slot->ops->name),
                            .consumer_version = th_str(version),
@@ -84,8 +99,7 @@ static enum th_code put_dead_letter(struct slot *slot, const struct log_record *
     };
     TH_TRY(put_headers(record, &headers));
     struct core_output out = slot_output(slot, &input);
-    return core_emit_with_headers(&out, TOPIC_DEAD_LETTERS, -1, record->key, th_buf_str(&headers),
-                                  &event);
+    return core_emit_with_headers(&out, TOPIC_DEAD_LETTERS, -1, key, th_buf_str(&headers), &event);
 }
 
 /* Whose life it was about: an attempt plan says so itself, otherwise the key may. */

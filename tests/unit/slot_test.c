@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/eventlog/dead_letter.h"
+#include "common/eventlog/log_driver.h"
 #include "tests/unit/test.h"
 
 /* --- one thing after another
@@ -192,6 +193,7 @@ static void test_state_after_a_crash_is_the_state_before_it(void **unused)
  * ------------------------------------------------------------------- */
 
 struct dead {
+    struct th_str detail; /* that each letter is to have; n == 0: any */
     int letters;
     int stuck;
     int of_code[TH_CORRUPT + 1];
@@ -213,6 +215,8 @@ static void count_dead(void *arg, const struct log_record *record, const struct 
     assert_str_equal(letter->topic, TH_STR("send.requests"));
     assert_str_equal(letter->key, record->key);
     assert_str_equal(letter->consumer, TH_STR("toy"));
+    if (dead->detail.n)
+        assert_str_equal(letter->detail, dead->detail);
     assert_true(dead_letter_has_origin(record->headers));
     for (int i = 0; i < dead->letters; i++)
         assert_false(th_id_eq(dead->ids[i], letter->meta.event_id));
@@ -365,25 +369,43 @@ static void test_headers_make_no_dead_letter_too_large(void **unused)
     free(much);
 }
 
+/* Also of what others wrote past our own checks. */
 static void test_a_dead_letter_is_never_too_large(void **unused)
 {
-    (void)unused;
-    struct world world;
-    struct dead dead = {0};
-    size_t size = LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX;
-    char *value = malloc(size);
-    char key[LOG_KEY_SIZE_MAX];
+    static const struct {
+        const char *says;
+        size_t key_size;
+        size_t value_size;
+        const char *detail;
+    } cases[] = {
+        {"as large as ours may be", LOG_KEY_SIZE_MAX, LOG_RECORD_SIZE_MAX - LOG_KEY_SIZE_MAX,
+         "malformed input; the value is cut from 921088 bytes"},
+        {"another's long key", LOG_KEY_SIZE_MAX + 1, 10,
+         "malformed input; the key is cut from 513 bytes"},
+        {"another's large record", 100000, LOG_RECORD_SIZE_MAX + 100000,
+         "malformed input; the value is cut from 1021600 bytes"},
+    };
+    char *much = calloc(1, 2 * LOG_RECORD_SIZE_MAX);
 
-    memset(value, 'x', size);
-    memset(key, 'k', sizeof key);
-    world_init(&world, 1, &toy_core);
-    world_append(&world, TOPIC_SEND_REQUESTS, (struct th_str){key, sizeof key},
-                 (struct th_str){value, size});
-    world_settle(&world);
-    world_read(&world, TOPIC_DEAD_LETTERS, count_dead, &dead);
-    assert_int_equal(dead.letters, 1);
-    world_fini(&world);
-    free(value);
+    (void)unused;
+    assert_non_null(much);
+    for (size_t i = 0; i < TH_LEN(cases); i++) {
+        struct log_output output = {.topic = TOPIC_SEND_REQUESTS,
+                                    .part = 1,
+                                    .key = {much, cases[i].key_size},
+                                    .value = {much, cases[i].value_size}};
+        struct world world;
+        struct dead dead = {.detail = th_str(cases[i].detail)};
+
+        print_message("  %s\n", cases[i].says);
+        world_init(&world, 1, &toy_core);
+        assert_int_equal(world.log->ops->append(world.log, &output, 1, NULL, NULL), TH_OK);
+        world_settle(&world);
+        world_read(&world, TOPIC_DEAD_LETTERS, count_dead, &dead);
+        assert_int_equal(dead.letters, 1);
+        world_fini(&world);
+    }
+    free(much);
 }
 
 /* --- opening
