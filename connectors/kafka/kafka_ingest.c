@@ -420,12 +420,11 @@ static enum th_code run_batch(struct kafka_ingest *ingest, struct batch *batch,
 
 /* --- th_log_ingest ---------------------------------------------------------------------------- */
 
-static enum th_code tell(const struct kafka_log *log, struct batch *batch, struct log_claim *claims,
-                         struct th_arena *arena, struct th_err *err)
+static enum th_code tell(struct batch *batch, struct log_claim *claims, struct th_arena *arena,
+                         struct th_err *err)
 {
     size_t at = 0;
 
-    (void)log;
     for (size_t i = 0; i < batch->n; i++) {
         struct log_claim *claim = &batch->claims[i];
         if (claim->outcome != LOG_CLAIM_STORED)
@@ -466,5 +465,5 @@ enum th_code kafka_ingest_claims(struct th_log *base, struct log_claim *claims, 
     }
     if (batch.outputs_n)
         kafka_publish(log, batch.outputs, batch.records, batch.outputs_n);
-    return tell(log, &batch, claims, arena, err);
+    return tell(&batch, claims, arena, err);
 }
