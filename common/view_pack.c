@@ -3,22 +3,19 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/varint.h"
+
 /* A column that is no part of the key takes a bit, which says that there is something, and then the
  * value: integers as varints, a time as the difference to the time before it in the row. */
 
-#define VARINT_MAX  10
 #define COLUMNS_MAX 64
 
 static void put_varint(struct th_buf *out, uint64_t value)
 {
     char *at = th_buf_reserve(out, VARINT_MAX);
 
-    if (!at)
-        return;
-    for (; value >= 0x80; value >>= 7, out->n++)
-        *at++ = (char)(value | 0x80);
-    *at = (char)value;
-    out->n++;
+    if (at)
+        out->n += varint_put(at, value);
 }
 
 static uint64_t take_varint(const char **at)
@@ -33,17 +30,6 @@ static uint64_t take_varint(const char **at)
         shift += 7;
     } while (byte & 0x80);
     return value;
-}
-
-/* Small for numbers near zero, of either sign. */
-static uint64_t zigzag(int64_t value)
-{
-    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)((value >> 1) ^ (0 - (value & 1)));
 }
 
 static size_t width_of(enum view_type type)
@@ -167,10 +153,10 @@ static void put_value(enum view_type type, const struct value *value, int64_t *l
         return;
     case VIEW_INT4:
     case VIEW_INT8:
-        put_varint(out, zigzag(value->number));
+        put_varint(out, varint_zigzag(value->number));
         return;
     case VIEW_TIME: /* wraps around both ways */
-        put_varint(out, zigzag((int64_t)((uint64_t)value->number - (uint64_t)*last_us)));
+        put_varint(out, varint_zigzag((int64_t)((uint64_t)value->number - (uint64_t)*last_us)));
         *last_us = value->number;
         return;
     case VIEW_BOOL: /* its bit says it */
@@ -222,15 +208,15 @@ static void take_value(enum view_type type, const char **at, int64_t *last_us, v
         memcpy(to, &text, sizeof text);
         return;
     case VIEW_INT4:
-        narrow = (int32_t)unzigzag(take_varint(at));
+        narrow = (int32_t)varint_unzigzag(take_varint(at));
         memcpy(to, &narrow, sizeof narrow);
         return;
     case VIEW_INT8:
-        wide = unzigzag(take_varint(at));
+        wide = varint_unzigzag(take_varint(at));
         memcpy(to, &wide, sizeof wide);
         return;
     case VIEW_TIME:
-        *last_us = (int64_t)((uint64_t)*last_us + (uint64_t)unzigzag(take_varint(at)));
+        *last_us = (int64_t)((uint64_t)*last_us + (uint64_t)varint_unzigzag(take_varint(at)));
         memcpy(to, last_us, sizeof *last_us);
         return;
     case VIEW_BOOL:

@@ -2,24 +2,7 @@
 
 #include <string.h>
 
-static size_t varint_size(size_t value)
-{
-    size_t n = 1;
-
-    for (; value >= 0x80; value >>= 7)
-        n++;
-    return n;
-}
-
-static size_t put_varint(char *at, size_t value)
-{
-    size_t n = 0;
-
-    for (; value >= 0x80; value >>= 7)
-        at[n++] = (char)(value | 0x80);
-    at[n++] = (char)value;
-    return n;
-}
+#include "common/varint.h"
 
 static size_t put_bytes(char *at, struct th_str bytes)
 {
@@ -47,10 +30,10 @@ size_t log_header_size(const struct log_header *header)
 
 size_t log_header_put(char *at, const struct log_header *header)
 {
-    size_t n = put_varint(at, header->name.n);
+    size_t n = varint_put(at, header->name.n);
 
     n += put_bytes(at + n, header->name);
-    n += put_varint(at + n, value_mark(header));
+    n += varint_put(at + n, value_mark(header));
     return n + put_bytes(at + n, (struct th_str){header->value.p, value_size(header)});
 }
 
@@ -65,22 +48,15 @@ void log_headers_add(struct th_buf *headers, const struct log_header *header)
 /* --- reading ------------------------------------------------------------------------------------
  */
 
-/* A last byte of zero adds nothing: the same number can be written shorter. The tenth byte has room
- * for one bit more. */
-static bool get_varint(struct th_str *rest, uint64_t *out)
+/* One number has one encoding, the shortest. */
+static bool get_size(struct th_str *rest, uint64_t *out)
 {
-    uint64_t value = 0;
+    size_t n = 0;
 
-    for (unsigned i = 0; i < rest->n && 7 * i < 64; i++) {
-        unsigned char byte = (unsigned char)rest->p[i];
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (!(byte & 0x80)) {
-            *rest = (struct th_str){rest->p + i + 1, rest->n - i - 1};
-            *out = value;
-            return (byte != 0 || i == 0) && (i < 9 || byte == 1);
-        }
-    }
-    return false;
+    if (!varint_get(rest->p, rest->n, &n, out) || n != varint_size(*out))
+        return false;
+    *rest = (struct th_str){rest->p + n, rest->n - n};
+    return true;
 }
 
 static bool get_bytes(struct th_str *rest, uint64_t n, struct th_str *out)
@@ -98,8 +74,8 @@ bool log_headers_next(struct th_str *rest, struct log_header *out)
     struct log_header header = {0};
     uint64_t size;
 
-    if (!get_varint(&left, &size) || !get_bytes(&left, size, &header.name) ||
-        memchr(header.name.p, '\0', header.name.n) || !get_varint(&left, &size))
+    if (!get_size(&left, &size) || !get_bytes(&left, size, &header.name) ||
+        memchr(header.name.p, '\0', header.name.n) || !get_size(&left, &size))
         return false;
     header.is_null = size == 0;
     if (size > 0 && !get_bytes(&left, size - 1, &header.value))

@@ -7,8 +7,7 @@
 
 #include "common/crc32c.h"
 #include "common/eventlog/headers.h"
-
-#define VARINT_MAX 10
+#include "common/varint.h"
 
 /* --- blocks ------------------------------------------------------------------------------------
  */
@@ -123,17 +122,7 @@ enum th_code pg_block_of_stored(struct th_str stored, int codec, size_t raw_size
 
 static inline bool get_varint(const struct pg_block *block, size_t *at, uint64_t *out)
 {
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64 && *at < block->size; shift += 7) {
-        unsigned char byte = (unsigned char)block->bytes[(*at)++];
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *out = value;
-            return true;
-        }
-    }
-    return false;
+    return varint_get(block->bytes, block->size, at, out);
 }
 
 static inline bool get_bytes(const struct pg_block *block, size_t *at, struct th_str *out)
@@ -207,27 +196,9 @@ void pg_pack_fini(struct pg_pack *pack)
     *pack = (struct pg_pack){0};
 }
 
-static size_t varint_size(uint64_t value)
-{
-    size_t n = 1;
-    for (; value >= 0x80; value >>= 7)
-        n++;
-    return n;
-}
-
-static size_t put_varint(char *at, uint64_t value)
-{
-    size_t n = 0;
-
-    for (; value >= 0x80; value >>= 7)
-        at[n++] = (char)(value | 0x80);
-    at[n++] = (char)value;
-    return n;
-}
-
 static size_t put_bytes(char *at, struct th_str bytes)
 {
-    size_t n = put_varint(at, bytes.n);
+    size_t n = varint_put(at, bytes.n);
 
     if (bytes.n)
         memcpy(at + n, bytes.p, bytes.n);
@@ -371,7 +342,7 @@ static enum th_code allocate(struct pg_pack *pack, int64_t at_us)
         batch->block = pg_block_new(batch->filled, batch->count);
         if (!batch->block)
             return TH_NOMEM;
-        batch->filled = put_varint(batch->block->bytes, (uint64_t)at_us);
+        batch->filled = varint_put(batch->block->bytes, (uint64_t)at_us);
     }
     return TH_OK;
 }
@@ -384,7 +355,7 @@ static void fill(struct pg_pack *pack, const struct log_output *outputs, size_t 
         char *bytes = batch->block->bytes;
         size_t at = batch->filled;
 
-        at += put_varint(bytes + at, delta_us(times, i));
+        at += varint_put(bytes + at, delta_us(times, i));
         at += put_bytes(bytes + at, outputs[i].key);
         at += put_bytes(bytes + at, outputs[i].headers);
         at += put_bytes(bytes + at, outputs[i].value);

@@ -7,6 +7,7 @@
 
 #include "common/crc32c.h"
 #include "common/eventlog/headers.h"
+#include "common/varint.h"
 
 #define FRAME_HEAD      0x184D2A50u
 #define FRAME_BLOCK     0x184D2A51u
@@ -43,26 +44,6 @@ static uint32_t get32(const char *at)
 static uint64_t get64(const char *at)
 {
     return get32(at) | (uint64_t)get32(at + 4) << 32;
-}
-
-static size_t put_varint(char *at, uint64_t value)
-{
-    size_t n = 0;
-
-    for (; value >= 0x80; value >>= 7)
-        at[n++] = (char)(value | 0x80);
-    at[n++] = (char)value;
-    return n;
-}
-
-static uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (value < 0 ? ~UINT64_C(0) : 0);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1 ^ (value & 1 ? ~UINT64_C(0) : 0));
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -104,7 +85,7 @@ void archive_packer_fini(struct archive_packer *packer)
 
 static size_t put_bytes(char *at, struct th_str bytes)
 {
-    size_t n = put_varint(at, bytes.n);
+    size_t n = varint_put(at, bytes.n);
 
     if (bytes.n)
         memcpy(at + n, bytes.p, bytes.n);
@@ -125,8 +106,9 @@ enum th_code archive_pack(struct archive_packer *packer, const struct log_record
         packer->block.at_us = packer->at_us = record->at_us;
     }
     assert(packer->block.records == 0 || offset > packer->offset);
-    n += put_varint(at + n, (uint64_t)(offset - packer->offset));
-    n += put_varint(at + n, zigzag((int64_t)((uint64_t)record->at_us - (uint64_t)packer->at_us)));
+    n += varint_put(at + n, (uint64_t)(offset - packer->offset));
+    n += varint_put(at + n,
+                    varint_zigzag((int64_t)((uint64_t)record->at_us - (uint64_t)packer->at_us)));
     n += put_bytes(at + n, record->key);
     n += put_bytes(at + n, record->headers);
     n += put_bytes(at + n, record->value);
@@ -439,17 +421,7 @@ enum th_code archive_unpack(struct archive_unpacker *unpacker, const struct arch
 
 static bool get_varint(struct archive_walk *walk, uint64_t *out)
 {
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64 && walk->at < walk->block->raw_size; shift += 7) {
-        unsigned char byte = (unsigned char)walk->raw[walk->at++];
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *out = value;
-            return true;
-        }
-    }
-    return false;
+    return varint_get(walk->raw, walk->block->raw_size, &walk->at, out);
 }
 
 static bool get_bytes(struct archive_walk *walk, struct th_str *out)
@@ -492,7 +464,7 @@ enum th_code archive_walk_next(struct archive_walk *walk, struct log_record *out
     walk->seen++;
     if (!is_whole || (walk->seen == walk->block->records && walk->at != walk->block->raw_size))
         return th_fail(err, TH_CORRUPT, "record %" PRIu32 " of a block makes no sense", walk->seen);
-    walk->at_us = (int64_t)((uint64_t)walk->at_us + (uint64_t)unzigzag(later));
+    walk->at_us = (int64_t)((uint64_t)walk->at_us + (uint64_t)varint_unzigzag(later));
     out->place.offset = walk->offset;
     out->at_us = walk->at_us;
     return TH_OK;
