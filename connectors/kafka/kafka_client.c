@@ -125,13 +125,17 @@ static const struct kafka_setting common_settings[] = {
     {"allow.auto.create.topics", "false"},
 };
 
+/* What is fetched ahead takes many times its size in the library, once it is decompressed and each
+ * record has an event of its own. An answer holds a whole batch at least, however large that is. A
+ * fetch may not be smaller than what message.max.bytes says, which means nothing else to a
+ * consumer. */
 static const struct kafka_setting consumer_settings[] = {
-    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
-    {"isolation.level", "read_committed"},  {"auto.offset.reset", "error"},
-    {"enable.partition.eof", "true"},       {"check.crcs", "true"},
-    {"max.poll.interval.ms", "86400000"},   {"queued.max.messages.kbytes", "2048"},
-    {"fetch.message.max.bytes", "1048576"}, {"fetch.max.bytes", "1048576"},
-    {"fetch.error.backoff.ms", "10"},
+    {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
+    {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"},
+    {"enable.partition.eof", "true"},      {"check.crcs", "true"},
+    {"max.poll.interval.ms", "86400000"},  {"queued.max.messages.kbytes", "512"},
+    {"fetch.message.max.bytes", "131072"}, {"fetch.max.bytes", "131072"},
+    {"fetch.error.backoff.ms", "10"},      {"message.max.bytes", "131072"},
 };
 
 /* Batches leave only when they are flushed, so that what one call writes to a partition stays
@@ -303,7 +307,7 @@ void kafka_client_close(struct kafka_client *client)
 
 /* The queue was not full if less was taken from it than half of what fills it: consumer_settings'
  * kilobytes, or 100,000 records. Half, since the library counts otherwise. */
-#define FULL_BYTES   ((size_t)1 << 20)
+#define FULL_BYTES   ((size_t)256 * 1024)
 #define FULL_RECORDS 50000
 #define REST_US      TH_US_PER_SEC
 #define WAKE_MS      1000 /* for an answer of which only the asking matters */
