@@ -331,7 +331,7 @@ static void measure_takeover(void)
         if (took > worst)
             worst = took;
     }
-    report("takeover after kill -9, slowest of 5", worst, "s", NULL, 0, "less");
+    report("takeover after kill -9, slowest of 5", worst * 1000, "ms", NULL, 0, "less");
 }
 
 /* ------------------------------------------------------------------------------------------------
