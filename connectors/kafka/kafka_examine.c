@@ -1,13 +1,11 @@
 #include "connectors/kafka/kafka_examine.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "connectors/kafka/kafka_internal.h"
 
 #define RESOURCES_MAX (TOPIC_COUNT + 1) /* our topics, and one broker */
-#define SENTENCE_MAX  400
 #define REPLICAS_SAFE 3
 
 /* A setting, and what else happens. */
@@ -17,49 +15,33 @@ static const struct rule {
     bool is_number;  /* at least; -1 is without limit. Otherwise: exactly */
     bool is_of_many; /* only where there are enough replicas; with fewer it would stop the log */
     const char *wanted;
-    enum kafka_finding finding;
+    enum finding finding;
     const char *else_what;
 } rules[] = {
-    {"retention.ms", false, true, false, "-1", KAFKA_IS_BAD,
+    {"retention.ms", false, true, false, "-1", FINDING_BAD,
      "events vanish before they are archived"},
-    {"retention.bytes", false, true, false, "-1", KAFKA_IS_BAD,
+    {"retention.bytes", false, true, false, "-1", FINDING_BAD,
      "events vanish before they are archived"},
-    {"cleanup.policy", false, false, false, "delete", KAFKA_IS_BAD, "compaction removes events"},
-    {"min.insync.replicas", false, true, true, "2", KAFKA_IS_BAD,
+    {"cleanup.policy", false, false, false, "delete", FINDING_BAD, "compaction removes events"},
+    {"min.insync.replicas", false, true, true, "2", FINDING_BAD,
      "an answered write may lie on one disk alone"},
-    {"unclean.leader.election.enable", false, false, false, "false", KAFKA_IS_BAD,
+    {"unclean.leader.election.enable", false, false, false, "false", FINDING_BAD,
      "an answered write may be lost"},
-    {"message.timestamp.type", false, false, false, "LogAppendTime", KAFKA_IS_RISKY,
+    {"message.timestamp.type", false, false, false, "LogAppendTime", FINDING_RISKY,
      "the time of a record is its writer's"},
-    {"max.message.bytes", false, true, false, "1048588", KAFKA_IS_BAD, "large records are refused"},
-    {"offsets.retention.minutes", true, true, false, "525600", KAFKA_IS_RISKY,
+    {"max.message.bytes", false, true, false, "1048588", FINDING_BAD, "large records are refused"},
+    {"offsets.retention.minutes", true, true, false, "525600", FINDING_RISKY,
      "an installation that rests for so long has to look its places up in the journal"},
-    {"auto.create.topics.enable", true, false, false, "false", KAFKA_IS_RISKY,
+    {"auto.create.topics.enable", true, false, false, "false", FINDING_RISKY,
      "a misspelt topic comes into being"},
-    {"transaction.state.log.min.isr", true, true, true, "2", KAFKA_IS_RISKY,
+    {"transaction.state.log.min.isr", true, true, true, "2", FINDING_RISKY,
      "a broker that is lost takes transactions with it"},
 };
 
 struct examination {
-    kafka_say *say;
-    void *arg;
+    struct finding_listener listener;
     bool has_many; /* replicas of each partition */
 };
-
-static void tell(const struct examination *on, enum kafka_finding finding, const char *check,
-                 const char *fmt, ...) TH_PRINTF(4, 5);
-
-static void tell(const struct examination *on, enum kafka_finding finding, const char *check,
-                 const char *fmt, ...)
-{
-    char sentence[SENTENCE_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(sentence, sizeof sentence, fmt, args);
-    va_end(args);
-    on->say(on->arg, finding, check, sentence);
-}
 
 /* --- replicas --------------------------------------------------------------------------------- */
 
@@ -99,18 +81,18 @@ static enum th_code examine_replicas(const struct kafka_log_config *config,
     TH_TRY(kafka_scout_topics(scout, &metadata, err));
     struct replicas count = count_replicas(config, metadata);
     *out_broker = metadata->broker_cnt ? metadata->brokers[0].id : 0;
-    tell(on, KAFKA_IS_FINE, "kafka brokers", "%d answer", metadata->broker_cnt);
+    finding_tell(&on->listener, FINDING_FINE, "kafka brokers", "%d answer", metadata->broker_cnt);
     rd_kafka_metadata_destroy(metadata);
     if (count.least == INT32_MAX)
         return th_fail(err, TH_NOT_FOUND, "kafka: there are no topics %s…: telehub upgrade",
                        config->prefix);
     on->has_many = count.least >= REPLICAS_SAFE;
-    tell(on, on->has_many ? KAFKA_IS_FINE : KAFKA_IS_RISKY, "kafka replicas",
-         "each partition has at least %d%s", count.least,
-         on->has_many ? "" : ": with fewer than 3 a broker's disk is all there is");
+    finding_tell(&on->listener, on->has_many ? FINDING_FINE : FINDING_RISKY, "kafka replicas",
+                 "each partition has at least %d%s", count.least,
+                 on->has_many ? "" : ": with fewer than 3 a broker's disk is all there is");
     if (count.in_sync_missing)
-        tell(on, KAFKA_IS_RISKY, "kafka in sync", "%d partitions wait for a replica",
-             count.in_sync_missing);
+        finding_tell(&on->listener, FINDING_RISKY, "kafka in sync",
+                     "%d partitions wait for a replica", count.in_sync_missing);
     return TH_OK;
 }
 
@@ -163,11 +145,11 @@ static void examine_rule(const struct rule *rule, const rd_kafka_ConfigResource_
     const rd_kafka_ConfigResource_t *offender = find_offender(rule, resources, n, &value);
 
     if (!offender)
-        tell(on, KAFKA_IS_FINE, rule->name, "is %s", value);
+        finding_tell(&on->listener, FINDING_FINE, rule->name, "is %s", value);
     else
-        tell(on, rule->finding, rule->name, "is %s for %s %s: %s; set %s", value,
-             rule->is_of_broker ? "broker" : "topic", rd_kafka_ConfigResource_name(offender),
-             rule->else_what, rule->wanted);
+        finding_tell(&on->listener, rule->finding, rule->name, "is %s for %s %s: %s; set %s", value,
+                     rule->is_of_broker ? "broker" : "topic",
+                     rd_kafka_ConfigResource_name(offender), rule->else_what, rule->wanted);
 }
 
 static size_t name_resources(const struct kafka_log_config *config, int broker,
@@ -221,11 +203,11 @@ static enum th_code examine_settings(const struct kafka_log_config *config,
     return code;
 }
 
-enum th_code kafka_log_examine(const struct kafka_log_config *config, kafka_say *say, void *arg,
+enum th_code kafka_log_examine(const struct kafka_log_config *config, finding_say *say, void *arg,
                                struct th_err *err)
 {
     struct kafka_log_config filled = kafka_config_filled(config);
-    struct examination on = {say, arg, false};
+    struct examination on = {.listener = {say, arg}};
     struct kafka_scout *scout;
     int broker = 0;
 

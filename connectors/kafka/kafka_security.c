@@ -200,7 +200,7 @@ static bool find_remote(const char *brokers, struct th_str *out_host)
 }
 
 static void examine_connection(const struct kafka_security *security, const char *brokers,
-                               kafka_say *say, void *arg)
+                               finding_say *say, void *arg)
 {
     struct th_str host = {NULL, 0};
     char sentence[SENTENCE_MAX];
@@ -209,20 +209,20 @@ static void examine_connection(const struct kafka_security *security, const char
         snprintf(sentence, sizeof sentence,
                  "is TLS; %s vouches for the brokers, and their names are verified",
                  is_given(security->ca) ? security->ca : "the system's list of authorities");
-        say(arg, KAFKA_IS_FINE, "kafka connection", sentence);
+        say(arg, FINDING_FINE, "kafka connection", sentence);
     } else if (find_remote(brokers, &host)) {
         snprintf(sentence, sizeof sentence,
                  "to %.*s is not encrypted: whoever is on the way reads numbers and texts, and can "
                  "change them; set kafka_tls=yes",
                  (int)(host.n < HOST_MAX ? host.n : HOST_MAX), host.p);
-        say(arg, KAFKA_IS_RISKY, "kafka connection", sentence);
+        say(arg, FINDING_RISKY, "kafka connection", sentence);
     } else {
-        say(arg, KAFKA_IS_FINE, "kafka connection", "is not encrypted, and stays on this machine");
+        say(arg, FINDING_FINE, "kafka connection", "is not encrypted, and stays on this machine");
     }
 }
 
 void kafka_security_examine(const struct kafka_security *security, const char *brokers,
-                            kafka_say *say, void *arg)
+                            finding_say *say, void *arg)
 {
     char sentence[SENTENCE_MAX];
     bool is_scram = security->login == KAFKA_LOGIN_SCRAM_SHA_256 ||
@@ -230,7 +230,7 @@ void kafka_security_examine(const struct kafka_security *security, const char *b
 
     examine_connection(security, brokers, say, arg);
     if (security->login == KAFKA_LOGIN_NONE) {
-        say(arg, KAFKA_IS_FINE, "kafka login",
+        say(arg, FINDING_FINE, "kafka login",
             is_given(security->certificate) ? "is our certificate" : "is not asked for");
         return;
     }
@@ -240,9 +240,9 @@ void kafka_security_examine(const struct kafka_security *security, const char *b
                  "upgraded, change to plain over TLS or to a certificate, or install librdkafka "
                  "2.6.1",
                  mechanisms[security->login], rd_kafka_version_str());
-        say(arg, KAFKA_IS_RISKY, "kafka login", sentence);
+        say(arg, FINDING_RISKY, "kafka login", sentence);
         return;
     }
     snprintf(sentence, sizeof sentence, "is %s as %s", mechanisms[security->login], security->user);
-    say(arg, KAFKA_IS_FINE, "kafka login", sentence);
+    say(arg, FINDING_FINE, "kafka login", sentence);
 }

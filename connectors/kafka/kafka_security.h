@@ -52,7 +52,7 @@ void kafka_secured_fini(struct kafka_secured *secured);
 /* Says for `telehub doctor` how the connection is kept, and what threatens it. brokers:
  * "host:port,…" */
 void kafka_security_examine(const struct kafka_security *security, const char *brokers,
-                            kafka_say *say, void *arg);
+                            finding_say *say, void *arg);
 
 /* Does this librdkafka's SCRAM fail at Kafka 4.1 and later, whatever the password? Its answer does
  * not begin with the nonce that the broker asks for; mended in 2.6.1. */

@@ -27,12 +27,6 @@
 #define BACKLOG_MIN       1024
 #define ZONE_FILE         "/usr/share/zoneinfo/Asia/Kolkata"
 
-enum finding {
-    FINDING_FINE,
-    FINDING_WARN, /* works, but not as promised under load or after a crash */
-    FINDING_BAD,
-};
-
 struct report {
     const struct cli *cli;
     struct th_buf json;
@@ -79,7 +73,7 @@ static void check_disk(struct report *report)
     long long free_mb = (long long)(fs.f_bavail * fs.f_frsize / UINT64_C(1048576));
     say(report,
         used > DISK_BAD_PERCENT    ? FINDING_BAD
-        : used > DISK_WARN_PERCENT ? FINDING_WARN
+        : used > DISK_WARN_PERCENT ? FINDING_RISKY
                                    : FINDING_FINE,
         "disk", "%d %% used, %lld MB free where %s lies%s", used, free_mb, report->cli->dir,
         used > DISK_WARN_PERCENT ? ": make room, nothing is sent once the log cannot be written"
@@ -92,7 +86,7 @@ static void check_clock(struct report *report)
     int status = adjtimex(&state);
     bool is_synced = status >= 0 && status != TIME_ERROR && !(state.status & STA_UNSYNC);
 
-    say(report, is_synced ? FINDING_FINE : FINDING_WARN, "clock",
+    say(report, is_synced ? FINDING_FINE : FINDING_RISKY, "clock",
         is_synced ? "the kernel says that the clock is synchronised"
                   : "nobody synchronises the clock: install systemd-timesyncd or chrony, since "
                     "windows and prices go by it");
@@ -106,7 +100,7 @@ static void check_limits(struct report *report)
         say(report, FINDING_BAD, "open files", "%s", strerror(errno));
         return;
     }
-    say(report, files.rlim_max >= FILES_MIN ? FINDING_FINE : FINDING_WARN, "open files",
+    say(report, files.rlim_max >= FILES_MIN ? FINDING_FINE : FINDING_RISKY, "open files",
         "at most %llu%s", (unsigned long long)files.rlim_max,
         files.rlim_max >= FILES_MIN ? "" : ": raise the hard limit (ulimit -Hn) to 8192");
 }
@@ -133,7 +127,7 @@ static void check_memory(struct report *report)
 
     if (!read_proc("/proc/meminfo", "MemAvailable:", &kb))
         return; /* that /proc is missing is said elsewhere */
-    say(report, kb >= MEMORY_MIN_KB ? FINDING_FINE : FINDING_WARN, "memory", "%lld MB available%s",
+    say(report, kb >= MEMORY_MIN_KB ? FINDING_FINE : FINDING_RISKY, "memory", "%lld MB available%s",
         kb / 1024,
         kb >= MEMORY_MIN_KB ? ""
                             : ": telehub and its Postgres want 512 MB, or one of them is killed");
@@ -145,7 +139,7 @@ static void check_backlog(struct report *report)
 
     if (!read_proc("/proc/sys/net/core/somaxconn", "", &most))
         return;
-    say(report, most >= BACKLOG_MIN ? FINDING_FINE : FINDING_WARN, "connections",
+    say(report, most >= BACKLOG_MIN ? FINDING_FINE : FINDING_RISKY, "connections",
         "%lld may wait to be accepted%s", most,
         most >= BACKLOG_MIN ? ""
                             : ": set net.core.somaxconn to 4096, or bursts of callbacks are "
@@ -192,7 +186,7 @@ static void check_process(struct report *report)
 
     if (installation_lock(report->cli->dir, &fd, &err) == TH_OK) {
         close(fd);
-        say(report, FINDING_WARN, "telehub run", "does not run in %s: ./deploy/up starts it",
+        say(report, FINDING_RISKY, "telehub run", "does not run in %s: ./deploy/up starts it",
             report->cli->dir);
     } else if (err.code == TH_CONFLICT) {
         say(report, FINDING_FINE, "telehub run", "runs in %s", report->cli->dir);
@@ -236,12 +230,12 @@ static const struct {
     {"full_page_writes", "on", NULL, FINDING_BAD, "a torn page destroys data: turn it on"},
     {"synchronous_commit", NULL, "off", FINDING_BAD,
      "a call may be made for an event that then vanishes: set it to on"},
-    {"data_checksums", "on", NULL, FINDING_WARN,
+    {"data_checksums", "on", NULL, FINDING_RISKY,
      "damage on disk is not found: make the cluster with initdb --data-checksums"},
-    {"wal_compression", NULL, "off", FINDING_WARN, "the log writes more than it must: set lz4"},
+    {"wal_compression", NULL, "off", FINDING_RISKY, "the log writes more than it must: set lz4"},
     {"autovacuum", "on", NULL, FINDING_BAD,
      "tables grow and slow down until the database stops: turn it on"},
-    {"jit", "off", NULL, FINDING_WARN, "compiling costs more than the short statements here"},
+    {"jit", "off", NULL, FINDING_RISKY, "compiling costs more than the short statements here"},
     {"server_encoding", "UTF8", NULL, FINDING_BAD, "make the database with encoding UTF8"},
 };
 
@@ -286,7 +280,7 @@ static void check_least(struct report *report, struct pg *pg)
                                           : th_str_int(th_str(value), 0, INT32_MAX, &n));
         bool is_fine = is_known && n >= least[i].least;
 
-        say(report, is_fine ? FINDING_FINE : FINDING_WARN, least[i].name, "is %s%s%s%s%s",
+        say(report, is_fine ? FINDING_FINE : FINDING_RISKY, least[i].name, "is %s%s%s%s%s",
             is_known ? value : "not known", is_fine ? "" : ": ", is_fine ? "" : least[i].else_what,
             is_fine ? "" : "; set at least ", is_fine ? "" : least[i].least_text);
     }
@@ -319,7 +313,7 @@ static void check_database_clock(struct report *report, struct pg *pg)
     struct pg_row row = pg_row(result, 0);
     int64_t off_us = pg_next_int8(&row) - th_clock_realtime_us(&th_clock_real);
     bool is_fine = off_us > -CLOCK_SKEW_MAX_US && off_us < CLOCK_SKEW_MAX_US;
-    say(report, is_fine ? FINDING_FINE : FINDING_WARN, "database clock",
+    say(report, is_fine ? FINDING_FINE : FINDING_RISKY, "database clock",
         "differs by %lld ms from this machine's%s", (long long)(off_us / 1000),
         is_fine ? "" : ": synchronise both");
 }
@@ -334,16 +328,10 @@ static void check_schema(struct report *report, struct pg *pg)
         say(report, FINDING_BAD, "schema", "%s", err.text);
 }
 
-static void say_kafka(void *arg, enum kafka_finding finding, const char *check,
-                      const char *sentence)
+/* Of whoever looks for us. */
+static void pass_on(void *arg, enum finding finding, const char *check, const char *sentence)
 {
-    static const enum finding findings[] = {
-        [KAFKA_IS_FINE] = FINDING_FINE,
-        [KAFKA_IS_RISKY] = FINDING_WARN,
-        [KAFKA_IS_BAD] = FINDING_BAD,
-    };
-
-    say(arg, findings[finding], check, "%s", sentence);
+    say(arg, finding, check, "%s", sentence);
 }
 
 static void check_kafka(struct report *report)
@@ -358,8 +346,8 @@ static void check_kafka(struct report *report)
     if (code == TH_OK)
         code = chosen_log_kafka(conf, &is_kafka, &kafka, &err);
     if (code == TH_OK && is_kafka) {
-        kafka_security_examine(&kafka.security, kafka.config.brokers, say_kafka, report);
-        code = kafka_log_examine(&kafka.config, say_kafka, report, &err);
+        kafka_security_examine(&kafka.security, kafka.config.brokers, pass_on, report);
+        code = kafka_log_examine(&kafka.config, pass_on, report, &err);
     }
     if (code != TH_OK)
         say(report, FINDING_BAD, "kafka", "%s", err.text);
@@ -379,23 +367,11 @@ static void check_log(struct report *report)
         say(report, FINDING_BAD, "log", "%s was copied to %s: set TELEHUB_LOG or TELEHUB_DATABASE",
             th_log_id(log), th_log_origin(log));
     else if (th_log_mark(log) == LOG_MARK_REPLAYED)
-        say(report, FINDING_WARN, "log", "%s was replayed from %s: to be looked at only",
+        say(report, FINDING_RISKY, "log", "%s was replayed from %s: to be looked at only",
             th_log_id(log), th_log_origin(log));
     else
         say(report, FINDING_FINE, "log", "%s, %d partitions", th_log_id(log),
             th_log_partitions(log, TOPIC_SEND_EVENTS));
-}
-
-static void say_archive(void *arg, enum archive_finding finding, const char *check,
-                        const char *sentence)
-{
-    static const enum finding findings[] = {
-        [ARCHIVE_IS_FINE] = FINDING_FINE,
-        [ARCHIVE_IS_RISKY] = FINDING_WARN,
-        [ARCHIVE_IS_BAD] = FINDING_BAD,
-    };
-
-    say(arg, findings[finding], check, "%s", sentence);
 }
 
 static void check_archive(struct report *report)
@@ -416,7 +392,7 @@ static void check_archive(struct report *report)
         .is_expected = th_conf_str(conf, "log_retention")[0] != '\0',
         .now_us = th_clock_realtime_us(&th_clock_real),
     };
-    archive_examine(&examined, say_archive, report);
+    archive_examine(&examined, pass_on, report);
 }
 
 static void check_views(struct report *report, const char *conninfo)
@@ -427,7 +403,7 @@ static void check_views(struct report *report, const char *conninfo)
     if (tool_view_rules(conninfo, sentence, &err) != TH_OK)
         say(report, FINDING_BAD, "views", "%s", err.text);
     else if (sentence[0])
-        say(report, FINDING_WARN, "views", "%s", sentence);
+        say(report, FINDING_RISKY, "views", "%s", sentence);
     else
         say(report, FINDING_FINE, "views", "were filled by this program's rules");
 }

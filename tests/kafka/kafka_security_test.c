@@ -166,11 +166,11 @@ static void test_no_error_quotes_a_password(void **unused)
 /* --- the doctor ------------------------------------------------------------------------------- */
 
 struct findings {
-    enum kafka_finding connection;
-    enum kafka_finding login;
+    enum finding connection;
+    enum finding login;
 };
 
-static void note(void *arg, enum kafka_finding finding, const char *check, const char *sentence)
+static void note(void *arg, enum finding finding, const char *check, const char *sentence)
 {
     struct findings *findings = arg;
 
@@ -183,7 +183,7 @@ static void note(void *arg, enum kafka_finding finding, const char *check, const
 
 static void test_what_the_doctor_says(void **unused)
 {
-    enum kafka_finding scram = kafka_security_has_old_scram() ? KAFKA_IS_RISKY : KAFKA_IS_FINE;
+    enum finding scram = kafka_security_has_old_scram() ? FINDING_RISKY : FINDING_FINE;
     const struct {
         const char *says;
         const char *brokers;
@@ -193,29 +193,29 @@ static void test_what_the_doctor_says(void **unused)
         {"this machine needs no TLS",
          "127.0.0.1:9092,localhost:9093",
          {0},
-         {KAFKA_IS_FINE, KAFKA_IS_FINE}},
+         {FINDING_FINE, FINDING_FINE}},
         {"a network does",
          "127.0.0.1:9092,kafka.example.org:9092",
          {0},
-         {KAFKA_IS_RISKY, KAFKA_IS_FINE}},
+         {FINDING_RISKY, FINDING_FINE}},
         {"a name that begins like this machine's",
          "localhost.example.org:9092",
          {0},
-         {KAFKA_IS_RISKY, KAFKA_IS_FINE}},
-        {"TLS", "kafka.example.org:9092", {.is_tls = true}, {KAFKA_IS_FINE, KAFKA_IS_FINE}},
+         {FINDING_RISKY, FINDING_FINE}},
+        {"TLS", "kafka.example.org:9092", {.is_tls = true}, {FINDING_FINE, FINDING_FINE}},
         {"PLAIN over TLS",
          "kafka.example.org:9092",
          {.is_tls = true, LOGIN(KAFKA_LOGIN_PLAIN, ours)},
-         {KAFKA_IS_FINE, KAFKA_IS_FINE}},
+         {FINDING_FINE, FINDING_FINE}},
         {"SCRAM of an old librdkafka bars the way to Kafka 4",
          "kafka.example.org:9092",
          {.is_tls = true, LOGIN(KAFKA_LOGIN_SCRAM_SHA_256, ours)},
-         {KAFKA_IS_FINE, scram}},
+         {FINDING_FINE, scram}},
     };
 
     (void)unused;
     for (size_t i = 0; i < TH_LEN(cases); i++) {
-        struct findings is = {KAFKA_IS_BAD, KAFKA_IS_BAD};
+        struct findings is = {FINDING_BAD, FINDING_BAD};
 
         print_message("  %s\n", cases[i].says);
         kafka_security_examine(&cases[i].security, cases[i].brokers, note, &is);

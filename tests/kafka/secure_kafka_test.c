@@ -118,8 +118,7 @@ static void use(struct th_log *log, struct th_err *err)
     th_arena_fini(&arena);
 }
 
-static void say_nothing(void *arg, enum kafka_finding finding, const char *check,
-                        const char *sentence)
+static void say_nothing(void *arg, enum finding finding, const char *check, const char *sentence)
 {
     (void)finding, (void)check, (void)sentence;
     ++*(int *)arg;

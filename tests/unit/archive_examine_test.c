@@ -35,54 +35,54 @@ enum deed {
 static const struct {
     const char *says;
     int deeds;
-    enum archive_finding finding;
+    enum finding finding;
     const char *check;
     const char *words; /* in its sentence */
 } cases[] = {
-    {"an archive that has everything", 0, ARCHIVE_IS_FINE, "archive reach",
+    {"an archive that has everything", 0, FINDING_FINE, "archive reach",
      "written 0 h ago; has all of the log"},
-    {"where it lies", 0, ARCHIVE_IS_FINE, "archive", "lies in /tmp/archive-examine."},
-    {"its files", 0, ARCHIVE_IS_FINE, "archive files", "40 records, "},
-    {"one whose log was trimmed", TRIMMED, ARCHIVE_IS_FINE, "archive reach", "has all of the log"},
-    {"how far it is behind, and of what", MORE, ARCHIVE_IS_FINE, "archive reach",
+    {"where it lies", 0, FINDING_FINE, "archive", "lies in /tmp/archive-examine."},
+    {"its files", 0, FINDING_FINE, "archive files", "40 records, "},
+    {"one whose log was trimmed", TRIMMED, FINDING_FINE, "archive reach", "has all of the log"},
+    {"how far it is behind, and of what", MORE, FINDING_FINE, "archive reach",
      "records behind the log: send.events 2, dead.letters 1"},
-    {"one that is old, and the log has more", MORE | OLD, ARCHIVE_IS_RISKY, "archive reach",
+    {"one that is old, and the log has more", MORE | OLD, FINDING_RISKY, "archive reach",
      "written 72 h ago; records behind the log: send.events 2, dead.letters 1: let telehub archive "
      "run"},
-    {"one that is old, and nothing came since", OLD, ARCHIVE_IS_FINE, "archive reach",
+    {"one that is old, and nothing came since", OLD, FINDING_FINE, "archive reach",
      "written 72 h ago; has all"},
-    {"none, and none is wanted", NOT_ARCHIVED, ARCHIVE_IS_FINE, "archive", "has everything"},
-    {"none, and log_retention is set", NOT_ARCHIVED | EXPECTED, ARCHIVE_IS_RISKY, "archive",
+    {"none, and none is wanted", NOT_ARCHIVED, FINDING_FINE, "archive", "has everything"},
+    {"none, and log_retention is set", NOT_ARCHIVED | EXPECTED, FINDING_RISKY, "archive",
      "run telehub archive"},
-    {"none, and the log was trimmed", NOT_ARCHIVED | TRIMMED, ARCHIVE_IS_BAD, "archive",
+    {"none, and the log was trimmed", NOT_ARCHIVED | TRIMMED, FINDING_BAD, "archive",
      "set TELEHUB_ARCHIVE"},
-    {"another log's", OTHER_LOG, ARCHIVE_IS_RISKY, "archive", "telehub archive refuses this one"},
-    {"another log's, and this one was trimmed", OTHER_LOG | TRIMMED, ARCHIVE_IS_BAD, "archive",
+    {"another log's", OTHER_LOG, FINDING_RISKY, "archive", "telehub archive refuses this one"},
+    {"another log's, and this one was trimmed", OTHER_LOG | TRIMMED, FINDING_BAD, "archive",
      "where its own lies"},
-    {"a manifest that is damaged", MANIFEST_HIT, ARCHIVE_IS_BAD, "archive", "MANIFEST: byte "},
-    {"a file that is gone", FILE_GONE, ARCHIVE_IS_BAD, "archive files",
+    {"a manifest that is damaged", MANIFEST_HIT, FINDING_BAD, "archive", "MANIFEST: byte "},
+    {"a file that is gone", FILE_GONE, FINDING_BAD, "archive files",
      "1 of 1 are not as they were written, the first: " SEGMENT ": No such file"},
-    {"a file that is too short", FILE_SHORT, ARCHIVE_IS_BAD, "archive files", SEGMENT " has 9 "},
-    {"something that is in neither", MORE | GAP, ARCHIVE_IS_BAD, "archive reach",
+    {"a file that is too short", FILE_SHORT, FINDING_BAD, "archive files", SEGMENT " has 9 "},
+    {"something that is in neither", MORE | GAP, FINDING_BAD, "archive reach",
      "send.events/1: the log begins at 41 and its archive ends at 40"},
-    {"a log that went backwards", SHRUNK, ARCHIVE_IS_BAD, "archive reach", "went backwards"},
-    {"room", 0, ARCHIVE_IS_FINE, "archive disk", " MB free where /tmp/archive-examine."},
+    {"a log that went backwards", SHRUNK, FINDING_BAD, "archive reach", "went backwards"},
+    {"room", 0, FINDING_FINE, "archive disk", " MB free where /tmp/archive-examine."},
 };
 
 struct heard {
     const char *check;
-    enum archive_finding finding; /* of that check */
+    enum finding finding; /* of that check */
     char sentence[2048];
     int bad; /* of all */
     int n;
 };
 
-static void hear(void *arg, enum archive_finding finding, const char *check, const char *sentence)
+static void hear(void *arg, enum finding finding, const char *check, const char *sentence)
 {
     struct heard *heard = arg;
 
     heard->n++;
-    heard->bad += finding == ARCHIVE_IS_BAD;
+    heard->bad += finding == FINDING_BAD;
     if (strcmp(check, heard->check) != 0)
         return;
     assert_int_equal(heard->sentence[0], 0); /* each is said once */
@@ -194,7 +194,7 @@ static void test_what_is_said(void **unused)
             fail_msg("%s: \"%s\"", cases[i].check, heard.sentence);
         if (strcmp(cases[i].check, "archive disk") != 0) /* that is this machine's */
             assert_int_equal(heard.finding, cases[i].finding);
-        assert_int_equal(heard.bad, cases[i].finding == ARCHIVE_IS_BAD);
+        assert_int_equal(heard.bad, cases[i].finding == FINDING_BAD);
         snprintf(command, sizeof command, "rm -rf '%s'", dir);
         assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a folder that we made */
     }

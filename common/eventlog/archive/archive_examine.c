@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,25 +17,9 @@
 
 struct examine {
     const struct archive_examined *about;
-    archive_say *say;
-    void *arg;
+    struct finding_listener listener;
     struct archive_manifest manifest;
 };
-
-static void tell(const struct examine *examine, enum archive_finding finding, const char *check,
-                 const char *fmt, ...) TH_PRINTF(4, 5);
-
-static void tell(const struct examine *examine, enum archive_finding finding, const char *check,
-                 const char *fmt, ...)
-{
-    char sentence[SENTENCE_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(sentence, sizeof sentence, fmt, args);
-    va_end(args);
-    examine->say(examine->arg, finding, check, sentence);
-}
 
 /* --- none, or none of ours ----------------------------------------------------------------------
  */
@@ -48,7 +31,8 @@ static bool ask_if_needed(const struct examine *examine, bool *out_is_needed)
 
     if (archive_is_needed(examine->about->log, out_is_needed, &err) == TH_OK)
         return true;
-    tell(examine, ARCHIVE_IS_BAD, "archive", "where the log begins cannot be asked: %s", err.text);
+    finding_tell(&examine->listener, FINDING_BAD, "archive",
+                 "where the log begins cannot be asked: %s", err.text);
     return false;
 }
 
@@ -57,16 +41,18 @@ static void tell_missing(const struct examine *examine, bool is_needed)
     const char *dir = examine->about->dir;
 
     if (is_needed)
-        tell(examine, ARCHIVE_IS_BAD, "archive",
-             "the log was trimmed, and there is no archive in %s that has what it dropped: set "
-             "TELEHUB_ARCHIVE to where that lies, or bring it back",
-             dir);
+        finding_tell(
+            &examine->listener, FINDING_BAD, "archive",
+            "the log was trimmed, and there is no archive in %s that has what it dropped: set "
+            "TELEHUB_ARCHIVE to where that lies, or bring it back",
+            dir);
     else if (examine->about->is_expected)
-        tell(examine, ARCHIVE_IS_RISKY, "archive",
-             "there is none in %s, so log_retention drops nothing: run telehub archive", dir);
+        finding_tell(&examine->listener, FINDING_RISKY, "archive",
+                     "there is none in %s, so log_retention drops nothing: run telehub archive",
+                     dir);
     else
-        tell(examine, ARCHIVE_IS_FINE, "archive", "there is none in %s; the log has everything",
-             dir);
+        finding_tell(&examine->listener, FINDING_FINE, "archive",
+                     "there is none in %s; the log has everything", dir);
 }
 
 /* The manifest, if it is this log's; anything else is said. */
@@ -81,19 +67,21 @@ static bool load(struct examine *examine)
     if (code == TH_OK && strcmp(examine->manifest.log_id, log_id) == 0)
         return true;
     if (code != TH_OK && code != TH_NOT_FOUND)
-        tell(examine, ARCHIVE_IS_BAD, "archive",
-             "%s: bring the archive back from a copy, or, if the log was never trimmed, archive "
-             "into a new folder",
-             err.text);
+        finding_tell(
+            &examine->listener, FINDING_BAD, "archive",
+            "%s: bring the archive back from a copy, or, if the log was never trimmed, archive "
+            "into a new folder",
+            err.text);
     else if (!ask_if_needed(examine, &is_needed))
         return false;
     else if (code == TH_NOT_FOUND)
         tell_missing(examine, is_needed);
     else
-        tell(examine, is_needed ? ARCHIVE_IS_BAD : ARCHIVE_IS_RISKY, "archive",
-             "%s holds the archive of the log %s, and this one is %s: set TELEHUB_ARCHIVE to %s",
-             dir, examine->manifest.log_id, log_id,
-             is_needed ? "where its own lies" : "another folder, telehub archive refuses this one");
+        finding_tell(
+            &examine->listener, is_needed ? FINDING_BAD : FINDING_RISKY, "archive",
+            "%s holds the archive of the log %s, and this one is %s: set TELEHUB_ARCHIVE to %s",
+            dir, examine->manifest.log_id, log_id,
+            is_needed ? "where its own lies" : "another folder, telehub archive refuses this one");
     return false;
 }
 
@@ -113,17 +101,18 @@ static bool topic_behind(const struct examine *examine, enum topic topic, int64_
         int64_t next = archive_manifest_next(&examine->manifest, topic, part);
         if (th_log_start(log, topic, part, &start, &err) != TH_OK ||
             th_log_end(log, topic, part, &end, &err) != TH_OK) {
-            tell(examine, ARCHIVE_IS_BAD, "archive reach", "%s/%d: %s", topic_name(topic), part,
-                 err.text);
+            finding_tell(&examine->listener, FINDING_BAD, "archive reach", "%s/%d: %s",
+                         topic_name(topic), part, err.text);
             return false;
         }
         if (start > next || end < next) {
-            tell(examine, ARCHIVE_IS_BAD, "archive reach",
-                 start > next ? "%s/%d: the log begins at %" PRId64 " and its archive ends at "
-                                "%" PRId64 ": what lay between is in neither"
-                              : "%s/%d: the log ends at %" PRId64 " and its archive at %" PRId64
-                                ": the log went backwards, do not archive into this folder",
-                 topic_name(topic), part, start > next ? start : end, next);
+            finding_tell(&examine->listener, FINDING_BAD, "archive reach",
+                         start > next
+                             ? "%s/%d: the log begins at %" PRId64 " and its archive ends at "
+                               "%" PRId64 ": what lay between is in neither"
+                             : "%s/%d: the log ends at %" PRId64 " and its archive at %" PRId64
+                               ": the log went backwards, do not archive into this folder",
+                         topic_name(topic), part, start > next ? start : end, next);
             return false;
         }
         *out_behind += end - (next > start ? next : start);
@@ -137,10 +126,10 @@ static void tell_age(const struct examine *examine, int64_t written_us, int64_t 
     int64_t hours = (examine->about->now_us - written_us) / (60 * TH_US_PER_MIN);
     bool is_old = behind > 0 && hours >= ARCHIVE_OLD_DAYS * INT64_C(24);
 
-    tell(examine, is_old ? ARCHIVE_IS_RISKY : ARCHIVE_IS_FINE, "archive reach",
-         "written %" PRId64 " h ago; %s%.*s%s", hours,
-         behind > 0 ? "records behind the log: " : "has all of the log", TH_ARG(topics),
-         is_old ? ": let telehub archive run every night" : "");
+    finding_tell(&examine->listener, is_old ? FINDING_RISKY : FINDING_FINE, "archive reach",
+                 "written %" PRId64 " h ago; %s%.*s%s", hours,
+                 behind > 0 ? "records behind the log: " : "has all of the log", TH_ARG(topics),
+                 is_old ? ": let telehub archive run every night" : "");
 }
 
 static void check_reach(const struct examine *examine)
@@ -199,14 +188,15 @@ static void check_files(const struct examine *examine)
             snprintf(first, sizeof first, "%s", wrong);
     }
     if (wrong_n > 0)
-        tell(examine, ARCHIVE_IS_BAD, "archive files",
-             "%zu of %zu are not as they were written, the first: %s; bring them back from a copy",
-             wrong_n, examine->manifest.n, first);
+        finding_tell(
+            &examine->listener, FINDING_BAD, "archive files",
+            "%zu of %zu are not as they were written, the first: %s; bring them back from a copy",
+            wrong_n, examine->manifest.n, first);
     else
-        tell(examine, ARCHIVE_IS_FINE, "archive files",
-             "%" PRId64 " records, %" PRId64 " bytes in %" PRId64
-             " files, each there with its size (telehub archive verify reads every byte)",
-             all.records, all.bytes, all.segments);
+        finding_tell(&examine->listener, FINDING_FINE, "archive files",
+                     "%" PRId64 " records, %" PRId64 " bytes in %" PRId64
+                     " files, each there with its size (telehub archive verify reads every byte)",
+                     all.records, all.bytes, all.segments);
 }
 
 static void check_room(const struct examine *examine)
@@ -215,23 +205,25 @@ static void check_room(const struct examine *examine)
     struct statvfs fs;
 
     if (statvfs(dir, &fs) != 0) {
-        tell(examine, ARCHIVE_IS_BAD, "archive disk", "%s: %s", dir, strerror(errno));
+        finding_tell(&examine->listener, FINDING_BAD, "archive disk", "%s: %s", dir,
+                     strerror(errno));
         return;
     }
     int used = fs.f_blocks == 0 ? 0 : (int)(100 - fs.f_bavail * 100 / fs.f_blocks);
     bool is_full = used > ARCHIVE_DISK_WARN_PERCENT;
-    tell(examine, is_full ? ARCHIVE_IS_RISKY : ARCHIVE_IS_FINE, "archive disk",
-         "%d %% used, %lld MB free where %s lies%s", used,
-         (long long)(fs.f_bavail * fs.f_frsize / UINT64_C(1048576)), dir,
-         is_full ? ": make room, else nothing more is archived, and so nothing dropped" : "");
+    finding_tell(&examine->listener, is_full ? FINDING_RISKY : FINDING_FINE, "archive disk",
+                 "%d %% used, %lld MB free where %s lies%s", used,
+                 (long long)(fs.f_bavail * fs.f_frsize / UINT64_C(1048576)), dir,
+                 is_full ? ": make room, else nothing more is archived, and so nothing dropped"
+                         : "");
 }
 
-void archive_examine(const struct archive_examined *examined, archive_say *say, void *arg)
+void archive_examine(const struct archive_examined *examined, finding_say *say, void *arg)
 {
-    struct examine examine = {.about = examined, .say = say, .arg = arg};
+    struct examine examine = {.about = examined, .listener = {say, arg}};
 
     if (load(&examine)) {
-        tell(&examine, ARCHIVE_IS_FINE, "archive", "lies in %s", examined->dir);
+        finding_tell(&examine.listener, FINDING_FINE, "archive", "lies in %s", examined->dir);
         check_reach(&examine);
         check_files(&examine);
         check_room(&examine);

@@ -5,19 +5,10 @@
 #define TELEHUB_COMMON_EVENTLOG_ARCHIVE_ARCHIVE_EXAMINE_H
 
 #include "common/eventlog/log.h"
+#include "common/finding.h"
 
 #define ARCHIVE_OLD_DAYS          2 /* written before that, and the log has more: is it forgotten? */
 #define ARCHIVE_DISK_WARN_PERCENT 85 /* used */
-
-enum archive_finding {
-    ARCHIVE_IS_FINE,
-    ARCHIVE_IS_RISKY, /* nothing is lost, but it does not go on as somebody expects */
-    ARCHIVE_IS_BAD,   /* something of the log is nowhere, or may be */
-};
-
-/* One check, with a sentence that says what to do unless it is fine. Text is borrowed. */
-typedef void archive_say(void *arg, enum archive_finding finding, const char *check,
-                         const char *sentence);
 
 struct archive_examined {
     const char *dir;
@@ -27,6 +18,6 @@ struct archive_examined {
 };
 
 /* Says at least one thing; one that cannot be asked, too. */
-void archive_examine(const struct archive_examined *examined, archive_say *say, void *arg);
+void archive_examine(const struct archive_examined *examined, finding_say *say, void *arg);
 
 #endif
